@@ -1,0 +1,56 @@
+#pragma once
+
+// Multiplicative self-attention (Luong et al. 2015, the "general" score), per head on its slice of
+// the features, D = features / heads:
+//   e = s(x Wa x^T + ba), s the logistic function or nothing
+//   a = softmax over j of e[i, j] within the band i - width/2 <= j < i - width/2 + width, 0 outside
+//   y = a x
+// There is no value projection. A row whose band is empty cannot occur for width >= 1.
+// (keras-self-attention subtracts 10000 outside the band instead; in fp32 the softmax is then 0.)
+// Cost forward, FLOPs: 2 B T F D (x Wa) + 4 B T^2 F; backward twice that.
+
+#include "kernels/types.h"
+
+namespace etude::kernels {
+
+struct AttentionShape {
+  int64_t batch, time, features;
+  int64_t heads = 1;   // divides features
+  int64_t width = 50;  // of the band, in steps
+  bool sigmoid = true;
+};
+
+namespace cpu {
+
+struct AttentionWeights {
+  const float* wa;  // [heads, D, D]
+  const float* ba;  // [heads]
+};
+
+// What forward leaves for backward. All owned by the caller.
+struct AttentionSaved {
+  float* query;    // [batch, time, features]: x Wa
+  float* scores;   // [batch, heads, time, time]: e within the band, else unspecified
+  float* weights;  // [batch, heads, time, time]: a, 0 outside the band
+};
+
+// x and y [batch, time, features].
+void attention_forward(const AttentionShape& shape, const AttentionWeights& weights, const float* x,
+                       float* y, const AttentionSaved& saved);
+
+struct AttentionGradients {
+  float* dx;  // [batch, time, features]
+  Write dx_write;
+  float* dwa;  // [heads, D, D]
+  Write dwa_write;
+  float* dba;  // [heads]
+  Write dba_write;
+};
+
+// Overwrites what `saved` points to: it serves as scratch.
+void attention_backward(const AttentionShape& shape, const AttentionWeights& weights,
+                        const float* x, const float* dy, const AttentionSaved& saved,
+                        const AttentionGradients& gradients);
+
+}  // namespace cpu
+}  // namespace etude::kernels

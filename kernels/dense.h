@@ -1,0 +1,30 @@
+#pragma once
+
+// Fully connected layer: y = x w + b, and its gradients dx = dy w^T, dw = x^T dy, db = sum dy.
+// Cost forward: 2 rows*in*out FLOPs; backward twice as many.
+
+#include "kernels/types.h"
+
+namespace etude::kernels::cpu {
+
+struct DenseShape {
+  int64_t rows, in, out;
+};
+
+// x [rows, in], w [in, out], b [out], y [rows, out].
+void dense_forward(const DenseShape& shape, const float* x, const float* w, const float* b,
+                   float* y);
+
+struct DenseGradients {
+  float* dx;  // [rows, in], or null where nobody asks for it
+  Write dx_write;
+  float* dw;  // [in, out]
+  Write dw_write;
+  float* db;  // [out]
+  Write db_write;
+};
+
+void dense_backward(const DenseShape& shape, const float* x, const float* w, const float* dy,
+                    const DenseGradients& gradients);
+
+}  // namespace etude::kernels::cpu

@@ -1,0 +1,58 @@
+#pragma once
+
+// Gated recurrent unit (Cho et al. 2014) in the reset_after form of cuDNN, PyTorch and Keras 2+,
+// gates z, r, g side by side in every weight, s the logistic function:
+//   z = s(x Wz + bz + h Rz + cz)      r = s(x Wr + br + h Rr + cr)
+//   g = tanh(x Wg + bg + r (h Rg + cg))
+//   h' = z h + (1 - z) g,  h = 0 before the first step
+// A direction is one independent GRU; `reverse` reads the window from its end. Two calls, one each
+// way, that write into the two halves of one output make a bidirectional layer.
+// Cost forward, FLOPs: 6 B T H (in + H); backward twice that.
+
+#include "kernels/types.h"
+
+namespace etude::kernels {
+
+struct GruShape {
+  int64_t batch, time, in, units;
+  bool reverse = false;
+  bool last_only = false;  // output: the state after the last step read, or every step's
+};
+
+namespace cpu {
+
+struct GruWeights {
+  const float* kernel;            // [in, 3 units]
+  const float* recurrent_kernel;  // [units, 3 units]
+  const float* bias;              // [3 units]: b
+  const float* recurrent_bias;    // [3 units]: c
+};
+
+// What forward leaves for backward. All owned by the caller.
+struct GruSaved {
+  float* gates;      // [batch, time, 3 units]: z, r, g
+  float* candidate;  // [batch, time, units]: h Rg + cg
+  float* previous;   // [batch, time, units]: h before the step
+};
+
+// x [batch, time, in]. y, rows y_stride >= units apart: [batch, time, units], or [batch, units] with
+// last_only.
+void gru_forward(const GruShape& shape, const GruWeights& weights, const float* x, float* y,
+                 int64_t y_stride, const GruSaved& saved);
+
+struct GruGradients {
+  float* dx;  // [batch, time, in], or null where nobody asks for it
+  Write dx_write;
+  float* dkernel;
+  float* drecurrent_kernel;
+  float* dbias;
+  float* drecurrent_bias;
+  Write weights_write;  // of the four above, shaped as the weights
+};
+
+// dy is shaped and strided as y. Overwrites what `saved` points to: it serves as scratch.
+void gru_backward(const GruShape& shape, const GruWeights& weights, const float* x, const float* dy,
+                  int64_t dy_stride, const GruSaved& saved, const GruGradients& gradients);
+
+}  // namespace cpu
+}  // namespace etude::kernels

@@ -1,0 +1,28 @@
+#pragma once
+
+// Matrix product through oneDNN's sgemm: c = op(a) op(b) (+ c). Called outside a parallel region
+// it uses all threads, inside one it uses the calling thread alone.
+// Cost: 2 m n k FLOPs; at least 4 (m k + k n + m n) bytes.
+
+#include "kernels/types.h"
+
+namespace etude::kernels::cpu {
+
+enum class Transpose { no, yes };
+
+// A row-major matrix as it lies in memory: `stride` numbers from one row to the next.
+struct MatrixView {
+  const float* data;
+  int64_t stride;
+  Transpose transpose = Transpose::no;
+};
+
+// c [m, n] with rows `c_stride` apart; op(a) [m, k], op(b) [k, n]. Write::add adds to c.
+void matmul(int64_t m, int64_t n, int64_t k, MatrixView a, MatrixView b, float* c, int64_t c_stride,
+            Write write, float scale = 1.0f);
+
+// sums[j] (+)= sum over i of x[i, j], in an order that does not depend on the number of threads.
+void column_sums(int64_t rows, int64_t columns, const float* x, int64_t stride, float* sums,
+                 Write write);
+
+}  // namespace etude::kernels::cpu
