@@ -1,0 +1,105 @@
+#pragma once
+
+// Vectors as wide as the processor that Etude is compiled for, by the compiler's vector extension:
+// arithmetic operators act on all lanes, so that a formula reads as a formula.
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+namespace etude::kernels::cpu {
+
+#if defined(__AVX512F__)
+inline constexpr int kLanes = 16;
+inline constexpr int kRegisters = 32;
+#elif defined(__AVX__)
+inline constexpr int kLanes = 8;
+inline constexpr int kRegisters = 16;
+#else
+inline constexpr int kLanes = 4;
+inline constexpr int kRegisters = 16;
+#endif
+
+using Vec = float __attribute__((vector_size(kLanes * 4)));
+using IntVec = int32_t __attribute__((vector_size(kLanes * 4)));
+
+inline Vec broadcast(float value) { return Vec{} + value; }
+
+inline Vec load(const float* p) {
+  Vec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+
+// The first n lanes, n <= kLanes; the others are 0, and memory behind them is not touched.
+inline Vec load(const float* p, int64_t n) {
+  if (n >= kLanes) return load(p);
+  Vec v{};
+  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+
+inline void store(float* p, Vec v, int64_t n) {
+  if (n >= kLanes) return store(p, v);
+  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+}
+
+inline Vec select(IntVec condition, Vec yes, Vec no) { return condition ? yes : no; }
+inline Vec maximum(Vec a, Vec b) { return select(a > b, a, b); }
+inline Vec minimum(Vec a, Vec b) { return select(a < b, a, b); }
+
+// Lanes are added pairwise: a fixed order.
+inline float horizontal_sum(Vec v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+
+inline float horizontal_max(Vec v) {
+  float largest = v[0];
+  for (int i = 1; i < kLanes; ++i) largest = v[i] > largest ? v[i] : largest;
+  return largest;
+}
+
+// exp(x) = 2^n exp(r), n = round(x / ln 2), r in [-ln 2 / 2, ln 2 / 2] by a Taylor polynomial whose
+// next term is below 2^-26. Relative error below 2 ulp; below -87.3 the result is 0, not denormal;
+// above 88 it stays at exp(88).
+inline Vec exp(Vec x) {
+  const IntVec too_small = x < -87.3f;
+  x = minimum(maximum(x, broadcast(-87.3f)), broadcast(88.0f));
+  // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
+  const Vec shifted = x * 1.44269504f + 12582912.0f;
+  const Vec n = shifted - 12582912.0f;
+  const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
+  Vec p = broadcast(1.0f / 5040);
+  p = p * r + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  const IntVec exponent = std::bit_cast<IntVec>(shifted) << 23;
+  const Vec result = std::bit_cast<Vec>(std::bit_cast<IntVec>(p) + exponent);
+  return select(too_small, Vec{}, result);
+}
+
+inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exp(-x)); }
+
+// Near 0 the quotient would cancel, so there the odd Taylor polynomial takes over.
+inline Vec tanh(Vec x) {
+  const Vec square = x * x;
+  Vec p = broadcast(62.0f / 2835);
+  p = p * square - 17.0f / 315;
+  p = p * square + 2.0f / 15;
+  p = p * square - 1.0f / 3;
+  const Vec small = x + x * square * p;
+  const Vec large = 1.0f - 2.0f / (1.0f + exp(2.0f * x));
+  return select(square < 0.0625f, small, large);
+}
+
+}  // namespace etude::kernels::cpu
