@@ -1,0 +1,14 @@
+#pragma once
+
+#include "kernels/embedding.h"
+#include "tests/reference/types.h"
+
+namespace etude::reference {
+
+Vec embedding_forward(const kernels::cpu::EmbeddingShape& shape, const Vec& table,
+                      const std::vector<int32_t>& ids);
+
+Vec embedding_backward(const kernels::cpu::EmbeddingShape& shape, const std::vector<int32_t>& ids,
+                       const Vec& dy);
+
+}  // namespace etude::reference
