@@ -108,8 +108,7 @@ void attention_forward(const AttentionShape& s, const AttentionWeights& w, const
 }
 
 void attention_backward(const AttentionShape& s, const AttentionWeights& w, const float* x,
-                        const float* dy, const AttentionSaved& saved,
-                        const AttentionGradients& g) {
+                        const float* dy, const AttentionSaved& saved, const AttentionGradients& g) {
   const int64_t dim = s.features / s.heads, steps = s.batch * s.time;
   std::vector<float> bias_gradients(s.batch * s.heads);
   parallel_tasks(s.batch * s.heads, [&](int64_t task) {

@@ -35,8 +35,8 @@ struct GruSaved {
   float* previous;   // [batch, time, units]: h before the step
 };
 
-// x [batch, time, in]. y, rows y_stride >= units apart: [batch, time, units], or [batch, units] with
-// last_only.
+// x [batch, time, in]. y, rows y_stride >= units apart: [batch, time, units], or [batch, units]
+// with last_only.
 void gru_forward(const GruShape& shape, const GruWeights& weights, const float* x, float* y,
                  int64_t y_stride, const GruSaved& saved);
 

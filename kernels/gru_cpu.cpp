@@ -63,7 +63,9 @@ struct Rows {
   const GruSaved& saved;
   int64_t window_time(int64_t step) const { return s.reverse ? s.time - 1 - step : step; }
   int64_t at(int64_t row, int64_t step) const { return row * s.time + window_time(step); }
-  float* gates(int64_t row, int64_t step) const { return saved.gates + at(row, step) * 3 * s.units; }
+  float* gates(int64_t row, int64_t step) const {
+    return saved.gates + at(row, step) * 3 * s.units;
+  }
   float* candidate(int64_t row, int64_t step) const {
     return saved.candidate + at(row, step) * s.units;
   }
@@ -92,7 +94,9 @@ void forward_block(const Rows& rows, const GruWeights& w, const GatePanelRow* pa
   multiply_panel<kRows, 3>(sums, rows.previous(row, step), s.time * s.units, s.units, panel);
 
   const int64_t lanes = s.units - unit;
-  const auto bias = [&](const float* b, int gate) { return load(b + gate * s.units + unit, lanes); };
+  const auto bias = [&](const float* b, int gate) {
+    return load(b + gate * s.units + unit, lanes);
+  };
   const Vec bias_z = bias(w.bias, 0) + bias(w.recurrent_bias, 0);
   const Vec bias_r = bias(w.bias, 1) + bias(w.recurrent_bias, 1);
   const Vec bias_g = bias(w.bias, 2), recurrent_bias_g = bias(w.recurrent_bias, 2);

@@ -11,9 +11,8 @@ namespace etude::kernels::cpu {
 void matmul(int64_t m, int64_t n, int64_t k, MatrixView a, MatrixView b, float* c, int64_t c_stride,
             Write write, float scale) {
   const auto letter = [](const MatrixView& x) { return x.transpose == Transpose::yes ? 'T' : 'N'; };
-  const auto status =
-      dnnl_sgemm(letter(a), letter(b), m, n, k, scale, a.data, a.stride, b.data, b.stride,
-                 write == Write::add ? 1.0f : 0.0f, c, c_stride);
+  const auto status = dnnl_sgemm(letter(a), letter(b), m, n, k, scale, a.data, a.stride, b.data,
+                                 b.stride, write == Write::add ? 1.0f : 0.0f, c, c_stride);
   if (status != dnnl_success) throw std::runtime_error("oneDNN's sgemm failed");
 }
 

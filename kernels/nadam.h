@@ -28,7 +28,8 @@ struct NadamStep {
   float epsilon;
 };
 
-// step counts from 1. `schedule_product` is P_{step-1} (1 before the first step) and becomes P_step.
+// step counts from 1. `schedule_product` is P_{step-1} (1 before the first step) and becomes
+// P_step.
 NadamStep nadam_step(const NadamOptions& options, int64_t step, double& schedule_product);
 
 namespace cpu {

@@ -15,8 +15,8 @@ struct PanelRow {
 
 // sums[i][j] += sum over k of a[i * stride + k] * panel[k].v[j], k in ascending order.
 template <int Rows, int Vectors>
-inline void multiply_panel(Vec (&sums)[Rows][Vectors], const float* a, int64_t stride, int64_t depth,
-                           const PanelRow<Vectors>* panel) {
+inline void multiply_panel(Vec (&sums)[Rows][Vectors], const float* a, int64_t stride,
+                           int64_t depth, const PanelRow<Vectors>* panel) {
   for (int64_t k = 0; k < depth; ++k) {
     const PanelRow<Vectors> row = panel[k];
 #pragma GCC unroll 8

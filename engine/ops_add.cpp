@@ -1,0 +1,22 @@
+#include "engine/ops.h"
+#include "engine/ops_check.h"
+#include "kernels/add.h"
+
+namespace etude::ops {
+
+using namespace kernels;
+
+Tensor add(Tape& tape, const Tensor& a, const Tensor& b) {
+  require_shape("add", "second operand", b, a.shape());
+  const Tensor y = tape.make(a.shape());
+  cpu::add_forward(y.count(), a.data(), b.data(), y.data());
+  tape.record([=, &tape] {
+    for (const Tensor& x : {a, b}) {
+      const auto dx = tape.gradient(x);
+      cpu::add_backward(y.count(), y.grad(), dx.data, dx.write);
+    }
+  });
+  return y;
+}
+
+}  // namespace etude::ops

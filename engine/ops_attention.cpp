@@ -1,0 +1,36 @@
+#include "engine/ops.h"
+#include "engine/ops_check.h"
+#include "kernels/attention.h"
+
+namespace etude::ops {
+
+using namespace kernels;
+
+Tensor attention(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba,
+                 const AttentionOptions& options) {
+  require_rank("attention", "input", x, 3);
+  require_rank("attention", "weight", wa, 3);
+  const int64_t batch = x.size(0), time = x.size(1), features = x.size(2), heads = wa.size(0);
+  if (features % heads)
+    throw Error(fmt::format("attention: {} heads do not divide {} features", heads, features));
+  if (options.width < 1)
+    throw Error(fmt::format("attention: the width must be at least 1, not {}", options.width));
+  require_shape("attention", "weight", wa, {heads, features / heads, features / heads});
+  require_shape("attention", "bias", ba, {heads});
+
+  const AttentionShape shape{batch, time, features, heads, options.width, options.sigmoid};
+  const cpu::AttentionWeights weights{wa.data(), ba.data()};
+  const int64_t squares = batch * heads * time * time;
+  const cpu::AttentionSaved saved{tape.scratch(x.count()), tape.scratch(squares),
+                                  tape.scratch(squares)};
+  const Tensor y = tape.make(x.shape());
+  cpu::attention_forward(shape, weights, x.data(), y.data(), saved);
+  tape.record([=, &tape] {
+    const auto dx = tape.gradient(x), dwa = tape.gradient(wa), dba = tape.gradient(ba);
+    cpu::attention_backward(shape, weights, x.data(), y.grad(), saved,
+                            {dx.data, dx.write, dwa.data, dwa.write, dba.data, dba.write});
+  });
+  return y;
+}
+
+}  // namespace etude::ops

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include "engine/error.h"
+#include "engine/tensor.h"
+
+namespace etude::ops {
+
+// "gru: the kernel must be [100, 384], not [100, 128]"
+inline void require_shape(const char* op, const char* what, const Tensor& x, const Shape& shape) {
+  if (x.shape() != shape)
+    throw Error(fmt::format("{}: the {} must be {}, not {}", op, what, to_string(shape),
+                            to_string(x.shape())));
+}
+
+inline void require_rank(const char* op, const char* what, const Tensor& x, int rank) {
+  if (x.rank() != rank)
+    throw Error(fmt::format("{}: the {} must have {} axes, not the shape {}", op, what, rank,
+                            to_string(x.shape())));
+}
+
+}  // namespace etude::ops

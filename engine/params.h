@@ -1,0 +1,50 @@
+#pragma once
+
+// All parameters of a model in one flat buffer, and beside it, in the same order, their gradients
+// and the optimiser's two moments: one optimiser launch, one file, one range for everything.
+
+#include <deque>
+#include <string>
+
+#include "engine/tensor.h"
+
+namespace etude {
+
+struct Parameter {
+  std::string name;  // as in a checkpoint: "gru_1.forward.kernel"
+  int64_t offset;    // in every flat buffer, in floats; a multiple of a cache line
+  Node node;
+  Tensor tensor() { return Tensor(&node); }
+};
+
+class ParamSet {
+ public:
+  // The reference stays valid for the set's life; its data is there after allocate().
+  Parameter& add(std::string name, Shape shape);
+
+  // Makes the buffers, all zero. Nothing can be added afterwards.
+  void allocate();
+
+  std::deque<Parameter>& all() { return parameters_; }
+  const std::deque<Parameter>& all() const { return parameters_; }
+  Parameter* find(const std::string& name);  // null where there is none
+
+  // Of the flat buffers; the gaps between parameters hold zeros.
+  int64_t flat_size() const { return flat_size_; }
+  float* values() { return values_.data(); }
+  float* gradients() { return gradients_.data(); }
+  float* first_moments() { return first_moments_.data(); }
+  float* second_moments() { return second_moments_.data(); }
+
+  int64_t parameter_count() const;  // without the gaps
+
+  void forget_gradients();         // before a step: the next gradient overwrites
+  void clear_missing_gradients();  // after backward: 0 where no op has written
+
+ private:
+  std::deque<Parameter> parameters_;
+  int64_t flat_size_ = 0;
+  std::vector<float> values_, gradients_, first_moments_, second_moments_;
+};
+
+}  // namespace etude

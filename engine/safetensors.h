@@ -1,0 +1,57 @@
+#pragma once
+
+// The safetensors file format: the length of a JSON header (8 bytes, little endian), the header,
+// then the tensors' bytes, row-major and little endian. Files are hostile until parsed: every
+// length is checked against the file's size before it is used.
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace etude {
+
+class Safetensors {
+ public:
+  // Throws Error "FILE: header: reason" or "FILE: tensor NAME: reason".
+  static Safetensors read(const std::filesystem::path& path);
+
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  // Throws where there is no such entry.
+  const std::string& metadata(const std::string& key) const;
+
+  std::vector<std::string> names() const;
+
+  // Copies a tensor of fp32 numbers of exactly this shape; every one must be finite.
+  void copy(const std::string& name, const Shape& shape, float* to) const;
+
+ private:
+  struct Entry {
+    std::string dtype;
+    Shape shape;
+    size_t begin, end;  // in data_
+  };
+  void parse_header(const std::string& header);
+  void check_no_holes() const;
+  [[noreturn]] void fail(const std::string& place, const std::string& reason) const;
+
+  std::filesystem::path path_;
+  std::map<std::string, std::string> metadata_;
+  std::map<std::string, Entry> entries_;
+  std::vector<char> data_;
+};
+
+struct FloatTensor {
+  std::string name;
+  Shape shape;
+  const float* data;
+};
+
+// Written atomically, in the order given.
+void write_safetensors(const std::filesystem::path& path,
+                       const std::map<std::string, std::string>& metadata,
+                       const std::vector<FloatTensor>& tensors);
+
+}  // namespace etude

@@ -1,0 +1,59 @@
+#pragma once
+
+// The list of what ran, each entry with its backward. The order of recording is already
+// topological, so backward walks the list from its end.
+//
+// A node's first gradient overwrites and later ones add: nothing is ever zeroed. An op asks for the
+// place of a gradient with gradient(), which says which of the two it must do.
+
+#include <deque>
+#include <functional>
+
+#include "engine/arena.h"
+#include "engine/tensor.h"
+#include "kernels/philox.h"
+
+namespace etude {
+
+enum class Mode { training, inference };
+
+class Tape {
+ public:
+  // The arena must outlive the tape.
+  explicit Tape(Arena& arena) : arena_(arena) {}
+
+  // Forgets everything and gives the arena's memory back. In inference nothing is recorded and
+  // dropout does nothing. `seed` and `step` key the dropout masks.
+  void begin(Mode mode, uint64_t seed = 0, uint32_t step = 0);
+
+  Mode mode() const { return mode_; }
+  kernels::RandomKey random_key(uint32_t stream) const { return {seed_, stream, step_}; }
+
+  // A tensor of uninitialised values; its memory is the arena's.
+  Tensor make(Shape shape);
+  // A tensor that shares the values of another under another shape of as many elements. Its
+  // gradient is the other's.
+  Tensor view(const Tensor& x, Shape shape);
+  float* scratch(int64_t count) { return arena_.take(count); }
+
+  void record(std::function<void()> backward);
+
+  struct Gradient {
+    float* data;  // null where nobody asks for it
+    kernels::Write write;
+  };
+  Gradient gradient(const Tensor& x);
+
+  // Runs all backwards, last first. The last op recorded must be a loss.
+  void backward();
+
+ private:
+  Arena& arena_;
+  Mode mode_ = Mode::inference;
+  uint64_t seed_ = 0;
+  uint32_t step_ = 0;
+  std::deque<Node> nodes_;  // handles point into it: it must not move them
+  std::vector<std::function<void()>> backwards_;
+};
+
+}  // namespace etude
