@@ -1,0 +1,45 @@
+#pragma once
+
+// The models of the paper: an embedding, the layers that make the difference, and the three that
+// all of them end in, Dense(64) -> LeakyReLU -> Dense(V).
+
+#include <memory>
+#include <vector>
+
+#include "engine/session.h"
+#include "layers/config.h"
+#include "layers/layer.h"
+#include "layers/parameters.h"
+
+namespace etude {
+
+class Model {
+ public:
+  // Parameters are allocated and zero until initialise() or a checkpoint sets them.
+  explicit Model(const ModelConfig& config);
+
+  void initialise(uint64_t seed);
+
+  // batch.time must be the config's window. The logits [size, classes].
+  Tensor forward(Tape& tape, const Batch& batch) const;
+
+  const ModelConfig& config() const { return config_; }
+  ParamSet& params() { return *params_; }
+  const Parameter& embedding_table() const { return table_->get(); }
+
+  // For `etude params`: every layer with the shape of one batch row's output.
+  struct Row {
+    std::string name;
+    Shape output;
+    int64_t parameters;
+  };
+  std::vector<Row> summary() const;
+
+ private:
+  ModelConfig config_;
+  std::unique_ptr<ParamSet> params_;  // layers point into it
+  std::unique_ptr<LayerParameter> table_;
+  std::vector<LayerPointer> layers_;
+};
+
+}  // namespace etude
