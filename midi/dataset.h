@@ -1,0 +1,93 @@
+#pragma once
+
+// What training reads: every song's tokens in one flat array, 49 silences before each. A window is
+// an offset o into it: its input is tokens[o .. o+50), its target tokens[o+50]. Nothing is copied.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "midi/piano_roll.h"
+#include "midi/tokens.h"
+
+namespace etude::midi {
+
+inline constexpr std::int64_t kWindow = 50;
+
+struct Song {
+  std::string name;  // as the table or the folder has it
+  std::int64_t columns, first_step, last_step, steps_with_notes;  // steps: columns that sound
+  std::int64_t first_token;  // index in Dataset::tokens of the first of its 49 silences
+  std::int64_t samples;      // its windows: offsets first_token + 0 .. samples-1
+};
+
+struct DatasetOptions {
+  double fs = 5;
+  Pedal pedal = Pedal::compat;
+  int sample = 0;          // so many songs, drawn by `seed`, kept in file order; 0: all
+  std::uint64_t seed = 0;  // of the sample only
+  std::string split;       // of a table ("train", ...); empty: all
+  int threads = 1;         // that read files; the result does not depend on it
+};
+
+struct Skipped {
+  std::string file, reason;
+};
+
+struct Dataset {
+  Vocabulary vocabulary;
+  std::vector<std::int32_t> tokens;
+  std::vector<Song> songs;  // in file order
+  std::vector<Skipped> skipped;
+  std::int64_t unknown_tokens = 0;   // steps mapped to class 0: a given vocabulary lacks them
+  std::int64_t unknown_targets = 0;  // windows whose target is class 0; they stay among the samples
+
+  std::int64_t samples() const;
+  std::int64_t steps_with_notes() const;
+  const std::int32_t* input(std::int64_t offset) const { return tokens.data() + offset; }
+  // 0: a token that the vocabulary lacks.
+  std::int32_t target(std::int64_t offset) const {
+    return tokens[static_cast<std::size_t>(offset + kWindow)];
+  }
+  // Visits each window's offset, song after song.
+  template <class Visit>
+  void each_window(Visit visit) const {
+    for (const Song& song : songs) {
+      for (std::int64_t i = 0; i < song.samples; ++i) visit(song.first_token + i);
+    }
+  }
+};
+
+// PATH is a MAESTRO table (.csv, .json; paths relative to it), one MIDI file, or a folder: all .mid
+// and .midi in it and below, by name in byte order; those that a MAESTRO CSV in the folder names
+// come first, in its order, and --split selects among them.
+//
+// A file that cannot be read, has no closed note or no column that sounds is skipped and named
+// in `skipped`; a single file, or a folder in which nothing is left, is an Error. So are a file
+// that a table names and that is not there, a split that no row has, a sample larger than what
+// there is.
+Dataset load_dataset(const std::filesystem::path& path, const DatasetOptions& options);
+
+// With the vocabulary of a trained model: chords that it lacks become class 0 and are counted.
+Dataset load_dataset(const std::filesystem::path& path, const DatasetOptions& options,
+                     const Vocabulary& fixed);
+
+// One epoch's windows in the order of training: songs shuffled and taken in groups of
+// `song_group`, the windows of a group shuffled and cut into minibatches of `batch`, an incomplete
+// last one of each group dropped. A function of (dataset, seed, epoch) alone, on every machine. Its
+// size is a multiple of `batch`.
+std::vector<std::int64_t> epoch_order(const Dataset& dataset, std::uint64_t seed, int epoch,
+                                      int song_group, int batch);
+
+// The same groups in file order: what an epoch amounts to.
+struct SongGroup {
+  std::int64_t songs, samples, minibatches, dropped;
+};
+std::vector<SongGroup> song_groups(const Dataset& dataset, int song_group, int batch);
+
+// Of all targets, and of all windows, song after song, as little-endian 32-bit integers.
+std::string sha256_targets(const Dataset& dataset);
+std::string sha256_windows(const Dataset& dataset);
+
+}  // namespace etude::midi

@@ -1,0 +1,131 @@
+#include "midi/piano_roll.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+#include <utility>
+
+#include "midi/error.h"
+#include "midi/instrument.h"
+
+namespace etude::midi {
+namespace {
+
+constexpr int kSustain = 64;
+constexpr int kPedalDown = 64;
+
+using Plane = std::vector<PitchSet>;
+
+// pretty_midi's int(time * fs).
+std::int64_t column(double time, double fs) { return static_cast<std::int64_t>(time * fs); }
+
+// Each pitch's notes are joined before they are drawn: a file may hold a million notes on one key.
+void draw_notes(const Instrument& instrument, double fs, PianoRoll& roll) {
+  std::array<std::vector<std::pair<std::int64_t, std::int64_t>>, 128> spans;
+  for (const Note& note : instrument.notes) {
+    const std::int64_t start = column(note.start, fs);
+    spans[note.pitch].emplace_back(start, column(note.end, fs));
+    if (start < roll.columns()) roll.articulated[static_cast<std::size_t>(start)].set(note.pitch);
+  }
+  for (int pitch = 0; pitch < 128; ++pitch) {
+    auto& of_pitch = spans[static_cast<std::size_t>(pitch)];
+    std::ranges::sort(of_pitch);
+    std::int64_t drawn = 0;  // columns before this one are done
+    for (const auto& [start, end] : of_pitch) {
+      for (std::int64_t c = std::max(start, drawn); c < end; ++c) {
+        roll.played[static_cast<std::size_t>(c)].set(pitch);
+      }
+      drawn = std::max(drawn, end);
+    }
+  }
+}
+
+void hold_pedal(const Instrument& instrument, double fs, Plane& played) {
+  bool down = false;
+  std::int64_t since = 0;
+  for (const TimedValue& control : instrument.controllers->controls) {
+    if (control.number != kSustain || down == (control.value >= kPedalDown)) continue;
+    down = !down;
+    const std::int64_t now = column(control.time, fs);
+    if (down) {
+      since = now;
+      continue;
+    }
+    PitchSet held;
+    for (std::int64_t c = since; c < now; ++c) {
+      auto& sounding = played[static_cast<std::size_t>(c)];
+      sounding |= held;
+      held = sounding;
+    }
+  }
+}
+
+// A bend by a part of a semitone smears a pitch over its two neighbours.
+PitchSet bent(PitchSet pitches, int bend) {
+  const double semitones = 2.0 * bend / 8192.0;
+  const double whole = std::floor(std::abs(semitones));
+  const int steps = static_cast<int>(whole);
+  const bool between = std::abs(semitones) != whole;
+  const PitchSet shifted = bend > 0 ? pitches.up(steps) : pitches.down(steps);
+  if (!between) return shifted;
+  return shifted | (bend > 0 ? shifted.up(1) : shifted.down(1));
+}
+
+void bend_pitches(const Instrument& instrument, double fs, double end_time, PianoRoll& roll) {
+  const auto& bends = instrument.controllers->bends;  // in order of time: all of one track
+  for (std::size_t i = 0; i < bends.size(); ++i) {
+    if (bends[i].value == 0) continue;
+    const double until = i + 1 < bends.size() ? bends[i + 1].time : end_time;
+    for (std::int64_t c = column(bends[i].time, fs); c < column(until, fs); ++c) {
+      for (Plane* plane : {&roll.played, &roll.articulated}) {
+        auto& pitches = (*plane)[static_cast<std::size_t>(c)];
+        pitches = bent(pitches, bends[i].value);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+PianoRoll make_piano_roll(const Score& score, const RollOptions& options) {
+  const double fs = options.fs;
+  if (!(fs > 0) || !std::isfinite(fs)) {
+    throw Error(score.name, fmt::format("a roll of {} columns a second", fs));
+  }
+  const auto all = instruments(score);
+  if (all.empty()) throw Error(score.name, "no note that begins and ends");
+  const Instrument& instrument = all.front();
+  const double end_time = instrument.end_time();
+  if (fs * end_time >= static_cast<double>(kMaxColumns) + 1) {
+    throw LimitError(score.name, fmt::format("{:.0f} columns, beyond the limit of {}",
+                                             fs * end_time, kMaxColumns));
+  }
+  const auto columns = static_cast<std::size_t>(column(end_time, fs));
+  PianoRoll roll{fs, Plane(columns), Plane(columns)};
+  if (instrument.is_drum()) return roll;
+  draw_notes(instrument, fs, roll);
+  if (options.pedal == Pedal::compat) hold_pedal(instrument, fs, roll.played);
+  for (std::size_t c = 0; c < columns; ++c) roll.articulated[c] &= roll.played[c];
+  bend_pitches(instrument, fs, end_time, roll);
+  return roll;
+}
+
+std::string roll_text(const PianoRoll& roll) {
+  std::string text = fmt::format("# fs={} columns={}\n", roll.fs, roll.columns());
+  for (std::size_t c = 0; c < roll.played.size(); ++c) {
+    if (roll.played[c].empty()) continue;
+    fmt::format_to(std::back_inserter(text), "{}: ", c);
+    const char* comma = "";
+    roll.played[c].each([&](int pitch) {
+      fmt::format_to(std::back_inserter(text), "{}{}", comma, pitch);
+      comma = ",";
+    });
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace etude::midi

@@ -1,0 +1,39 @@
+#pragma once
+
+// Ticks to seconds, in double and in pretty_midi's order of operations, so that a time that lies
+// on a column's edge falls on the same side: scale = 60 / ((6e7 / tempo) * ticks_per_quarter), and
+// time = start + scale * (tick - start_tick), start being the time of the last change of tempo.
+// 120 quarters a minute before the first tempo event. With SMPTE division tempo has no effect.
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "midi/score.h"
+
+namespace etude::midi {
+
+class TempoMap {
+ public:
+  // The tempo events of one track. Track 0 is what pretty_midi obeys, and nothing else.
+  static TempoMap of_track(const Score& score, std::size_t track);
+  // Those of all tracks, in file order on one tick: players, mido.
+  static TempoMap of_all_tracks(const Score& score);
+
+  double seconds(std::int64_t tick) const;
+
+ private:
+  struct Change {
+    std::int64_t tick;
+    double time;   // of that tick
+    double scale;  // seconds a tick from there on
+  };
+
+  explicit TempoMap(const Division& division);
+  void add(std::int64_t tick, int tempo);
+
+  int ticks_per_quarter_;
+  std::vector<Change> changes_;  // never empty, ticks never decrease
+};
+
+}  // namespace etude::midi
