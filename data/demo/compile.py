@@ -31,7 +31,7 @@ def abc2midi(path):
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out.mid"
         try:
-            run = subprocess.run(["abc2midi", str(path), "1", "-o", str(out), "-quiet"],
+            run = subprocess.run(["abc2midi", str(path), "1", "-o", str(out)],
                                  capture_output=True, text=True)
         except FileNotFoundError:
             fail("abc2midi is not installed (Debian: apt install abcmidi)")
@@ -80,7 +80,8 @@ def build(path):
         for tick, kind, data in track:
             if kind == "meta" and data[0] in (0x51, 0x58, 0x59) and number == 0:
                 head.append((tick, bytes([0xFF, data[0], len(data[1])]) + data[1]))
-        found = smf.notes(track)
+        # abc2midi strikes every note one tick late
+        found = [(start - 1, end, pitch, v) for start, end, pitch, v in smf.notes(track)]
         if found:
             voices.append(found)
     tempos = [h for h in head if h[1][1] == 0x51]
