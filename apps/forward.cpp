@@ -1,7 +1,60 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
 #include "apps/commands.h"
+#include "engine/error.h"
+#include "layers/model_file.h"
 
 namespace etude::apps {
+namespace {
 
-void add_forward(CLI::App&) {}
+std::vector<int32_t> parse_ids(const std::string& text) {
+  std::vector<int32_t> ids;
+  for (const char* p = text.data(); p < text.data() + text.size();) {
+    int32_t id = 0;
+    const auto [end, error] = std::from_chars(p, text.data() + text.size(), id);
+    if (error != std::errc() || (*end != ',' && *end != '\0'))
+      throw Error(fmt::format("--tokens: character {}: a number is expected, or a comma after one",
+                              p - text.data() + 1));
+    ids.push_back(id);
+    p = *end == ',' ? end + 1 : end;
+  }
+  return ids;
+}
+
+void forward(const std::filesystem::path& checkpoint, const std::string& tokens) {
+  const std::vector<int32_t> ids = parse_ids(tokens);
+  LoadedModel loaded = load_model(checkpoint);
+  Model& model = loaded.model;
+  const int64_t window = model.config().window;
+  if (static_cast<int64_t>(ids.size()) != window)
+    throw Error(fmt::format("--tokens: {} ids where the model reads {}", ids.size(), window));
+  for (const int32_t id : ids)
+    if (id < 0 || id >= model.config().classes)
+      throw Error(
+          fmt::format("--tokens: id {} is not from 0 to {}", id, model.config().classes - 1));
+  Arena arena;
+  Tape tape(arena);
+  const Tensor logits = model.forward(tape, {1, window, ids.data(), nullptr});
+  const std::vector<float> values(logits.data(), logits.data() + logits.count());
+  fmt::print("{}\n", nlohmann::json{{"logits", values}}.dump());
+}
+
+}  // namespace
+
+void add_forward(CLI::App& program) {
+  auto* command = program.add_subcommand("forward", "the logits of one window, as JSON");
+  auto checkpoint = std::make_shared<std::filesystem::path>();
+  auto tokens = std::make_shared<std::string>();
+  command->add_option("--checkpoint", *checkpoint, "a model.safetensors")->required();
+  command->add_option("--tokens", *tokens, "the window's token numbers, joined by commas")
+      ->required();
+  command->footer(
+      "Example:\n  etude forward --checkpoint out/triple/model.safetensors --tokens "
+      "\"12,7,7,...\"");
+  command->callback([=] { forward(*checkpoint, *tokens); });
+}
 
 }  // namespace etude::apps

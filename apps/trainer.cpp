@@ -96,10 +96,11 @@ std::vector<double> Trainer::epoch_losses() const {
 }
 
 std::string Trainer::identity() const {
-  return fmt::format("targets {} seed {} batch {} song-group {} learning-rate {} embedding {}",
-                     midi::sha256_targets(dataset_), options_.seed, options_.batch,
-                     options_.song_group, options_.nadam.learning_rate,
-                     options_.embedding_update == EmbeddingUpdate::dense ? "dense" : "sparse");
+  return fmt::format(
+      "model {} {} targets {} seed {} batch {} song-group {} learning-rate {} embedding {}",
+      model_.config().model, to_json(model_.config()), midi::sha256_targets(dataset_),
+      options_.seed, options_.batch, options_.song_group, options_.nadam.learning_rate,
+      options_.embedding_update == EmbeddingUpdate::dense ? "dense" : "sparse");
 }
 
 void Trainer::save(const std::filesystem::path& folder) {

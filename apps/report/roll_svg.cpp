@@ -1,0 +1,218 @@
+#include "apps/report/roll_svg.h"
+
+#include <fmt/format.h>
+#include <tinyxml2.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "midi/error.h"
+
+namespace etude::apps::report {
+namespace {
+
+constexpr double kKeys = 34;  // width of the piano
+constexpr double kLeft = 44;  // room for the names of the octaves
+constexpr double kRight = 16;
+constexpr double kTop = 34;      // room for the title
+constexpr double kAxis = 20;     // room for the seconds below a line
+constexpr double kBetween = 14;  // between lines
+constexpr double kLongest = 4 * 3600;
+
+constexpr const char* kStyle = R"(
+text { font: 11px system-ui, sans-serif; fill: #555; }
+.title { font-size: 14px; fill: #222; }
+.paper { fill: #fff; }
+.black-row { fill: #f3f4f7; }
+.octave { stroke: #c9cdd6; stroke-width: 1; }
+.second { stroke: #e6e8ee; stroke-width: 1; }
+.frame { fill: none; stroke: #9aa0ac; stroke-width: 1; }
+.white-key { fill: #fff; stroke: #b8bcc6; stroke-width: .5; }
+.black-key { fill: #333; }
+.note { fill: #5b8fd0; }
+.stroke { fill: #173f74; }
+)";
+
+bool is_black(int pitch) {
+  const int step = pitch % 12;
+  return step == 1 || step == 3 || step == 6 || step == 8 || step == 10;
+}
+
+std::string pixels(double value) {
+  std::string text = fmt::format("{:.2f}", value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+class Drawing {
+ public:
+  Drawing(const midi::PianoRoll& roll, const RollSvgOptions& options)
+      : roll_(roll), options_(options) {
+    midi::PitchSet all;
+    for (const midi::PitchSet pitches : roll.played) all |= pitches;
+    int low = 60, high = 72;
+    if (!all.empty()) low = 127, high = 0;
+    all.each([&](int pitch) {
+      low = std::min(low, pitch);
+      high = std::max(high, pitch);
+    });
+    low_ = std::max(0, low / 12 * 12);  // whole octaves, C to B
+    high_ = std::min(127, high / 12 * 12 + 11);
+    const double seconds = static_cast<double>(roll.columns()) / roll.fs;
+    const double line_seconds = std::clamp(seconds, 1.0, options.seconds_a_line);
+    columns_a_line_ = std::max<std::int64_t>(1, std::llround(line_seconds * roll.fs));
+    lines_ = std::max<std::int64_t>(1, (roll.columns() + columns_a_line_ - 1) / columns_a_line_);
+    // A short piece is not stretched beyond 60 pixels a second.
+    scale_ = std::min(60 / roll.fs, options.width / static_cast<double>(columns_a_line_));
+  }
+
+  std::string svg(const std::string& title) {
+    const double width = kLeft + kKeys + line_width() + kRight;
+    const double height = kTop + static_cast<double>(lines_) * (bars_height() + kAxis + kBetween);
+    xml_.OpenElement("svg");
+    xml_.PushAttribute("xmlns", "http://www.w3.org/2000/svg");
+    xml_.PushAttribute("width", pixels(width).c_str());
+    xml_.PushAttribute("height", pixels(height).c_str());
+    xml_.PushAttribute("viewBox", fmt::format("0 0 {} {}", pixels(width), pixels(height)).c_str());
+    xml_.PushAttribute("role", "img");
+    xml_.OpenElement("title");
+    xml_.PushText(title.c_str());
+    xml_.CloseElement();
+    xml_.OpenElement("style");
+    xml_.PushText(kStyle);
+    xml_.CloseElement();
+    rect("paper", 0, 0, width, height);
+    text("title", "start", kLeft, 20, title);
+    for (std::int64_t line = 0; line < lines_; ++line) draw_line(line);
+    xml_.CloseElement();
+    return xml_.CStr();
+  }
+
+ private:
+  double line_width() const { return static_cast<double>(columns_a_line_) * scale_; }
+  double bars_height() const { return (high_ - low_ + 1) * options_.pitch_height; }
+  double y_of(int pitch) const { return top_ + (high_ - pitch) * options_.pitch_height; }
+  double x_of(std::int64_t column) const {
+    return kLeft + kKeys + static_cast<double>(column - first_) * scale_;
+  }
+
+  void draw_line(std::int64_t line) {
+    first_ = line * columns_a_line_;
+    end_ = std::min(first_ + columns_a_line_, roll_.columns());
+    top_ = kTop + static_cast<double>(line) * (bars_height() + kAxis + kBetween);
+    xml_.OpenElement("g");
+    rows_and_keys();
+    axis();
+    for (int pitch = low_; pitch <= high_; ++pitch) bars(pitch);
+    rect("frame", x_of(first_), top_, line_width(), bars_height());
+    xml_.CloseElement();
+  }
+
+  void rows_and_keys() {
+    const double h = options_.pitch_height;
+    rect("white-key", kLeft, top_, kKeys, bars_height());
+    for (int pitch = low_; pitch <= high_; ++pitch) {
+      if (is_black(pitch)) {
+        rect("black-row", x_of(first_), y_of(pitch), line_width(), h);
+        rect("black-key", kLeft, y_of(pitch), kKeys * 0.62, h);
+      } else if (!is_black(pitch + 11) && pitch > low_) {  // E F and B C touch
+        line("octave", kLeft, y_of(pitch) + h, kLeft + kKeys, y_of(pitch) + h);
+      }
+      if (pitch % 12 == 0) {
+        line("octave", x_of(first_), y_of(pitch) + h, x_of(first_) + line_width(), y_of(pitch) + h);
+        text(nullptr, "end", kLeft - 5, y_of(pitch) + h, fmt::format("C{}", pitch / 12 - 1));
+      }
+    }
+  }
+
+  // A line and a number every 1, 2, 5, 10, ... seconds, 40 pixels apart or more.
+  void axis() {
+    const double pixels_a_second = scale_ * roll_.fs;
+    double every = 1;
+    for (int i = 0; every * pixels_a_second < 40; ++i) every *= i % 3 == 1 ? 2.5 : 2;
+    const double begin = static_cast<double>(first_) / roll_.fs;
+    const double end = begin + static_cast<double>(columns_a_line_) / roll_.fs;
+    for (double t = std::ceil(begin / every) * every; t <= end + 1e-9; t += every) {
+      const double x = kLeft + kKeys + (t - begin) * pixels_a_second;
+      line("second", x, top_, x, top_ + bars_height());
+      text(nullptr, "middle", x, top_ + bars_height() + 14, fmt::format("{:g} s", t));
+    }
+  }
+
+  // Each run of columns is a bar; a new stroke begins another.
+  void bars(int pitch) {
+    const double h = options_.pitch_height;
+    const auto plays = [&](std::int64_t c) {
+      return roll_.played[static_cast<std::size_t>(c)].test(pitch);
+    };
+    const auto struck = [&](std::int64_t c) {
+      return roll_.articulated[static_cast<std::size_t>(c)].test(pitch);
+    };
+    for (std::int64_t c = first_; c < end_;) {
+      if (!plays(c)) {
+        ++c;
+        continue;
+      }
+      const std::int64_t start = c++;
+      while (c < end_ && plays(c) && !struck(c)) ++c;
+      const double width = static_cast<double>(c - start) * scale_;
+      rect("note", x_of(start), y_of(pitch) + 0.5, width, h - 1);
+      if (struck(start))
+        rect("stroke", x_of(start), y_of(pitch) + 0.5, std::min(2.0, width), h - 1);
+    }
+  }
+
+  void rect(const char* kind, double x, double y, double width, double height) {
+    xml_.OpenElement("rect");
+    xml_.PushAttribute("class", kind);
+    xml_.PushAttribute("x", pixels(x).c_str());
+    xml_.PushAttribute("y", pixels(y).c_str());
+    xml_.PushAttribute("width", pixels(width).c_str());
+    xml_.PushAttribute("height", pixels(height).c_str());
+    xml_.CloseElement();
+  }
+
+  void line(const char* kind, double x1, double y1, double x2, double y2) {
+    xml_.OpenElement("line");
+    xml_.PushAttribute("class", kind);
+    xml_.PushAttribute("x1", pixels(x1).c_str());
+    xml_.PushAttribute("y1", pixels(y1).c_str());
+    xml_.PushAttribute("x2", pixels(x2).c_str());
+    xml_.PushAttribute("y2", pixels(y2).c_str());
+    xml_.CloseElement();
+  }
+
+  void text(const char* kind, const char* anchor, double x, double y, const std::string& content) {
+    xml_.OpenElement("text");
+    if (kind) xml_.PushAttribute("class", kind);
+    xml_.PushAttribute("text-anchor", anchor);
+    xml_.PushAttribute("x", pixels(x).c_str());
+    xml_.PushAttribute("y", pixels(y).c_str());
+    xml_.PushText(content.c_str());
+    xml_.CloseElement();
+  }
+
+  const midi::PianoRoll& roll_;
+  RollSvgOptions options_;
+  tinyxml2::XMLPrinter xml_;
+  int low_ = 0, high_ = 127;
+  std::int64_t columns_a_line_ = 1, lines_ = 1;
+  double scale_ = 1;  // pixels a column
+  // Of the line being drawn: its columns [first_, end_) and its upper edge.
+  std::int64_t first_ = 0, end_ = 0;
+  double top_ = 0;
+};
+
+}  // namespace
+
+std::string roll_svg(const midi::PianoRoll& roll, const std::string& title,
+                     const RollSvgOptions& options) {
+  if (static_cast<double>(roll.columns()) > kLongest * roll.fs) {
+    throw midi::LimitError(title, "more than four hours are not drawn");
+  }
+  return Drawing(roll, options).svg(title);
+}
+
+}  // namespace etude::apps::report

@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "apps/commands.h"
+#include "apps/report/roll_svg.h"
+#include "apps/roll_options.h"
+#include "midi/files.h"
+#include "midi/piano_roll.h"
+#include "midi/smf.h"
+
+namespace etude::apps {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  etude roll piece.mid                      what sounds in each fifth of a second, as MIDI pitches
+  etude roll piece.mid --fs 10 --pedal off  ten columns a second, the sustain pedal ignored
+  etude roll piece.mid --svg piece.svg      the same as a picture)";
+
+struct Options {
+  std::string file;
+  midi::RollOptions roll;
+  bool recover = false;
+  std::string svg;
+};
+
+void run(const Options& options) {
+  const auto damage = options.recover ? midi::Damage::recover : midi::Damage::refuse;
+  const auto roll = midi::make_piano_roll(midi::read_score(options.file, damage), options.roll);
+  if (options.svg.empty()) {
+    const std::string text = midi::roll_text(roll);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    return;
+  }
+  const std::string title = std::filesystem::path(options.file).stem().string();
+  midi::write_file_atomically(options.svg, report::roll_svg(roll, title));
+  fmt::print(stderr, "{}: {} columns drawn\n", options.svg, roll.columns());
+}
+
+}  // namespace
+
+void add_roll(CLI::App& program) {
+  auto* command = program.add_subcommand("roll", "A MIDI file as a piano roll: text or a picture");
+  command->footer(kExamples);
+  const auto options = std::make_shared<Options>();
+  command->add_option("FILE", options->file, "MIDI file")->required();
+  add_roll_options(*command, options->roll.fs, options->roll.pedal);
+  command->add_option("--svg", options->svg, "Write a picture to this file, instead of the text");
+  command->add_flag("--recover", options->recover, "Of a damaged file, take what can be read");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace etude::apps
