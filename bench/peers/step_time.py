@@ -3,7 +3,8 @@
 
 For every model the rounds alternate: some steps of Etude, then some steps of PyTorch, and so
 on, in processes of their own, so that both meet the same machine. The PyTorch process sleeps while Etude
-runs. Each round's first steps are warm-up and not counted.
+runs. Each round's first steps are warm-up and not counted. PyTorch gets the minibatches of Etude's run, or,
+alone, random ones.
 
     step_time.py --etude ../../build/etude --data maestro100          both
     step_time.py --twin-only                                          PyTorch alone
@@ -12,7 +13,6 @@ runs. Each round's first steps are warm-up and not counted.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import etude_torch
+from etude_program import Etude, add_etude_options
 from etude_torch import PAPER_CLASSES, TABLE_MODELS, PeerError, run_main
 
 WINDOW = 50
@@ -36,16 +37,24 @@ def worker(options: argparse.Namespace) -> int:
     import torch
 
     torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
     config = etude_torch.Config.for_model(options.worker, options.vocab, dropout=options.dropout)
     model = etude_torch.EtudeModel(options.worker, config).initialise(options.seed).train()
     optimiser = etude_torch.nadam(model)
     generator = torch.Generator().manual_seed(options.seed)
+    stored = etude_torch.read_tensors(options.minibatches)[0] if options.minibatches else None
+    done = 0
     for line in sys.stdin:
         milliseconds = []
         losses = []
         for _ in range(int(line)):
-            inputs = torch.randint(1, options.vocab, (options.batch, WINDOW), generator=generator)
-            targets = torch.randint(1, options.vocab, (options.batch,), generator=generator)
+            if stored:
+                place = done % len(stored["inputs"])
+                inputs, targets = stored["inputs"][place].long(), stored["targets"][place].long()
+            else:
+                inputs = torch.randint(1, options.vocab, (options.batch, WINDOW), generator=generator)
+                targets = torch.randint(1, options.vocab, (options.batch,), generator=generator)
+            done += 1
             start = time.perf_counter()
             losses.append(etude_torch.train_step(model, optimiser, inputs, targets))
             milliseconds.append(1000.0 * (time.perf_counter() - start))
@@ -58,10 +67,12 @@ def worker(options: argparse.Namespace) -> int:
 class Twin:
     """The PyTorch process of one model."""
 
-    def __init__(self, model: str, options: argparse.Namespace) -> None:
-        command = [sys.executable, __file__, "--worker", model]
-        for name in ("threads", "vocab", "batch", "seed", "dropout"):
+    def __init__(self, model: str, classes: int, options: argparse.Namespace) -> None:
+        command = [sys.executable, __file__, "--worker", model, "--vocab", str(classes)]
+        for name in ("threads", "batch", "seed", "dropout"):
             command += [f"--{name}", str(getattr(options, name))]
+        if options.minibatches:
+            command += ["--minibatches", options.minibatches]
         environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads))
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -83,31 +94,21 @@ class Twin:
         self.process.wait()
 
 
-def etude_steps(model: str, count: int, options: argparse.Namespace) -> dict[str, Any]:
+def etude_steps(etude: Etude, model: str, count: int, options: argparse.Namespace) -> dict[str, Any]:
     """Runs `count` steps of Etude in a process of its own; times from its steps.csv."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [options.etude, "train", "--model", model, "--data", options.data, "--out", folder]
-        command += ["--max-steps", str(count), "--batch", str(options.batch), "--dropout", str(options.dropout)]
-        command += ["--seed", str(options.seed), "--threads", str(options.threads)]
-        command += options.etude_option
-        with tempfile.TemporaryFile("w+") as messages:
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=messages)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode:
-                messages.seek(0)
-                last = (messages.read().strip().splitlines() or ["no message"])[-1]
-                raise PeerError(f"etude train --model {model}: exit status {process.returncode}: {last}")
-        try:
-            with open(Path(folder) / "steps.csv", newline="") as file:
-                rows = list(csv.DictReader(file))
-            return {
-                "ms": [float(row["ms"]) for row in rows],
-                "loss": float(rows[-1]["loss_per_sample"]),
-                "peak_mib": usage.ru_maxrss / 1024,
-            }
-        except (OSError, KeyError, IndexError, ValueError) as error:
-            raise PeerError(f"etude train --model {model}: no usable steps.csv ({error!r})") from error
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows, run = etude.train(
+            model, folder, count, options.seed,
+            "--batch", str(options.batch), "--dropout", str(options.dropout), *options.etude_option,
+        )  # fmt: skip
+        tensors, _ = etude_torch.read_tensors(folder / "model.safetensors")
+        return {
+            "ms": [row["ms"] for row in rows],
+            "loss": rows[-1]["loss_per_sample"],
+            "peak_mib": run.peak_mib,
+            "classes": len(tensors["embedding.weight"]),
+        }
 
 
 def summary(rounds: list[list[float]], peak: float) -> dict[str, float]:
@@ -121,28 +122,35 @@ def summary(rounds: list[list[float]], peak: float) -> dict[str, float]:
     }
 
 
-def measure(model: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(model: str, options: argparse.Namespace, etude: Etude | None) -> dict[str, Any]:
     """All rounds of one model."""
-    kept: dict[str, list[list[float]]] = {"torch": [], "etude": []}
-    peak = {"torch": 0.0, "etude": 0.0}
-    twin = None if options.etude_only else Twin(model, options)
+    kept: dict[str, list[list[float]]] = {"etude": [], "torch": []}
+    peak = {"etude": 0.0, "torch": 0.0}
+    twin = None
+    count = options.warmup + options.steps
+    classes = options.vocab
     try:
         for _ in range(options.rounds):
-            if not options.twin_only:
-                answer = etude_steps(model, options.warmup + options.steps, options)
+            if etude:
+                answer = etude_steps(etude, model, count, options)
                 kept["etude"].append(answer["ms"][options.warmup :])
                 peak["etude"] = max(peak["etude"], answer["peak_mib"])
-            if twin:
-                answer = twin.steps(options.warmup + options.steps)
+                classes = classes or answer["classes"]
+                if answer["classes"] != classes:
+                    raise PeerError(f"Etude trained with {answer['classes']} classes, not {classes}")
+            if not options.etude_only:
+                twin = twin or Twin(model, classes or PAPER_CLASSES, options)
+                answer = twin.steps(count)
                 kept["torch"].append(answer["ms"][options.warmup :])
                 peak["torch"] = max(peak["torch"], answer["peak_mib"])
     finally:
         if twin:
             twin.close()
-    result: dict[str, Any] = {
-        name: summary(rounds, peak[name]) for name, rounds in kept.items() if rounds and rounds[0]
-    }
-    if len(result) == 2:
+    result: dict[str, Any] = {"classes": classes or PAPER_CLASSES}
+    for name, rounds in kept.items():
+        if rounds:
+            result[name] = summary(rounds, peak[name])
+    if "etude" in result and "torch" in result:
         pairs = [
             statistics.median(theirs) / statistics.median(ours)
             for ours, theirs in zip(kept["etude"], kept["torch"])
@@ -172,15 +180,13 @@ def main() -> int:
         epilog="A table goes to standard output, the figures to --json. The speed-up is the median over the rounds of "
         "(PyTorch's median / Etude's median).",
     )
-    parser.add_argument("--etude", help="the etude program")
-    parser.add_argument("--data", help="the data Etude trains on (a folder of MIDI files or a MAESTRO CSV)")
+    add_etude_options(parser, required=False)
     parser.add_argument("--models", default=",".join(TABLE_MODELS), help="comma-separated (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="alternations (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=8, help="counted steps a round (default: %(default)s)")
     parser.add_argument("--warmup", type=int, default=2, help="uncounted steps a round (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument("--vocab", type=int, default=PAPER_CLASSES, help="PyTorch's classes (default: %(default)s)")
+    parser.add_argument("--vocab", type=int, default=0, help="classes (default: the data's; 36011 with --twin-only)")
     parser.add_argument("--dropout", type=float, default=0.3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON ('-': instead of the table)")
@@ -191,15 +197,21 @@ def main() -> int:
         help="one more word for `etude train`, as in --etude-option=--vocab --etude-option=36011",
     )
     parser.add_argument("--worker", choices=etude_torch.MODELS, help=argparse.SUPPRESS)
+    parser.add_argument("--minibatches", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         return worker(options)
     if not options.twin_only and not (options.etude and options.data):
         parser.error("--etude and --data are needed, or --twin-only")
+    if options.twin_only and options.etude_only:
+        parser.error("--twin-only and --etude-only exclude each other")
+    if options.rounds < 1 or options.steps < 1 or options.warmup < 0:
+        parser.error("at least one round of one step")
     unknown = [model for model in options.models.split(",") if model not in etude_torch.MODELS]
     if unknown:
         parser.error(f"unknown model '{unknown[0]}'")
 
+    etude = None if options.twin_only else Etude(options.etude, options.data, options.threads)
     report: dict[str, Any] = {
         "format": "etude-step-time",
         "version": 1,
@@ -207,19 +219,26 @@ def main() -> int:
         "machine": machine(),
         "settings": {
             name: getattr(options, name)
-            for name in ("rounds", "steps", "warmup", "threads", "batch", "vocab", "dropout", "seed")
+            for name in ("rounds", "steps", "warmup", "threads", "batch", "dropout", "seed")
         },
         "models": {},
     }
     quiet = options.json == "-"
     if not quiet:
         print("ms a step: median (min - max)")
-        print(f"{'model':12s} {'Etude':>26s} {'PyTorch':>26s} {'faster':>20s} {'MiB':>14s}")
-    for model in options.models.split(","):
-        result = measure(model, options)
-        report["models"][model] = result
-        if not quiet:
-            print(row(model, result), flush=True)
+        print(f"{'model':12s} {'Etude':>26s} {'PyTorch':>26s} {'faster':>20s} {'peak MiB':>14s}")
+    with tempfile.TemporaryDirectory() as name:
+        if etude and not options.etude_only:
+            # PyTorch takes the minibatches of Etude's run: the same tokens, repeated as often.
+            count = options.rounds * (options.warmup + options.steps)
+            more = [] if options.batch == 96 else ["--batch", str(options.batch)]
+            etude.minibatches(count, options.seed, Path(name), *more)
+            options.minibatches = str(Path(name) / "minibatches.safetensors")
+        for model in options.models.split(","):
+            result = measure(model, options, etude)
+            report["models"][model] = result
+            if not quiet:
+                print(row(model, result), flush=True)
     if options.json:
         text = json.dumps(report, indent=1) + "\n"
         if quiet:
