@@ -17,8 +17,8 @@ namespace etude::midi {
 struct ComposeOptions {
   double fs = 5;  // columns a second, 0.06 .. 10000
   int velocity = 100;
-  int program = 0;    // General MIDI, from 0
-  std::string title;  // a track name, if not empty
+  int program = 0;         // General MIDI, from 0
+  std::string title = {};  // a track name, if not empty
 };
 
 // A pitch in neighbouring columns is one long note; where `articulated` (empty, or as long as

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -232,7 +233,8 @@ void append(Dataset& dataset, const Piece& piece) {
 }
 
 Dataset load(const fs::path& path, const DatasetOptions& options, const Vocabulary* fixed) {
-  if (!(options.fs > 0)) throw std::invalid_argument("fs, the columns a second, must be above 0");
+  if (!(options.fs > 0 && std::isfinite(options.fs)))
+    throw std::invalid_argument("fs, the columns a second, must be above 0");
   if (options.sample < 0) throw std::invalid_argument("a sample of songs cannot be negative");
   const auto sources = list_sources(path, options.split);
   Dataset dataset;

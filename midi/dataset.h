@@ -27,7 +27,7 @@ struct DatasetOptions {
   Pedal pedal = Pedal::compat;
   int sample = 0;          // so many songs, drawn by `seed`, kept in file order; 0: all
   std::uint64_t seed = 0;  // of the sample only
-  std::string split;       // of a table ("train", ...); empty: all
+  std::string split = {};  // of a table ("train", ...); empty: all
   int threads = 1;         // that read files; the result does not depend on it
 };
 

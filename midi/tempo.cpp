@@ -41,6 +41,26 @@ TempoMap TempoMap::of_all_tracks(const Score& score) {
   return map;
 }
 
+EndTimes end_times(const Score& score) {
+  EndTimes times;
+  if (score.tracks.empty()) return times;
+  const TempoMap common = TempoMap::of_all_tracks(score);
+  const TempoMap first = TempoMap::of_track(score, 0);
+  for (std::size_t i = 0; i < score.tracks.size(); ++i) {
+    const auto& events = score.tracks[i].events;
+    if (events.empty()) continue;
+    const TempoMap map = score.format == 2 ? TempoMap::of_track(score, i) : common;
+    const std::int64_t end = events.back().tick;
+    times.last_event = std::max(times.last_event, map.seconds(end));
+    times.last_event_by_first_track = std::max(times.last_event_by_first_track, first.seconds(end));
+    const auto off = std::find_if(events.rbegin(), events.rend(),
+                                  [](const Event& event) { return event.is_note_off(); });
+    if (off != events.rend())
+      times.last_note_off = std::max(times.last_note_off, map.seconds(off->tick));
+  }
+  return times;
+}
+
 double TempoMap::seconds(std::int64_t tick) const {
   const auto after = std::ranges::upper_bound(changes_, tick, {}, &Change::tick);
   const Change& change = *std::prev(after);

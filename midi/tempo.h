@@ -36,4 +36,12 @@ class TempoMap {
   std::vector<Change> changes_;  // never empty, ticks never decrease
 };
 
+// When a score ends, as a player has it: by the tempo events of all tracks; in format 2, whose
+// tracks are pieces of their own, each by its own.
+struct EndTimes {
+  double last_event = 0, last_note_off = 0;  // seconds; End of Track is an event
+  double last_event_by_first_track = 0;      // by the tempo events of track 0 alone, as in rolls
+};
+EndTimes end_times(const Score& score);
+
 }  // namespace etude::midi
