@@ -3,6 +3,7 @@
 // The options that say what a model is and how it learns.
 
 #include <CLI/CLI.hpp>
+#include <optional>
 
 #include "apps/trainer.h"
 #include "layers/config.h"

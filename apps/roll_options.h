@@ -3,7 +3,6 @@
 // The options that say how MIDI becomes columns, the same in every command that reads it.
 
 #include <CLI/CLI.hpp>
-#include <map>
 #include <string>
 
 #include "midi/piano_roll.h"
@@ -14,13 +13,15 @@ inline void add_roll_options(CLI::App& command, double& fs, midi::Pedal& pedal) 
   command.add_option("--fs", fs, "Columns a second")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  const std::map<std::string, midi::Pedal> names = {{"compat", midi::Pedal::compat},
-                                                    {"off", midi::Pedal::off}};
   command
-      .add_option("--pedal", pedal,
-                  "Sustain pedal: compat (as pretty_midi today) or off (as in 2019)")
+      .add_option_function<std::string>(
+          "--pedal",
+          [&pedal](const std::string& mode) {
+            pedal = mode == "off" ? midi::Pedal::off : midi::Pedal::compat;
+          },
+          "Sustain pedal: compat (as pretty_midi today) or off (as in 2019)")
       ->default_str("compat")
-      ->transform(CLI::CheckedTransformer(names).description("{compat,off}"));
+      ->check(CLI::IsMember({"compat", "off"}));
 }
 
 }  // namespace etude::apps

@@ -105,7 +105,10 @@ class Drawing {
     xml_.OpenElement("g");
     rows_and_keys();
     axis();
-    for (int pitch = low_; pitch <= high_; ++pitch) bars(pitch);
+    std::string notes, strokes;
+    for (int pitch = low_; pitch <= high_; ++pitch) bars(pitch, notes, strokes);
+    path("note", notes);
+    path("stroke", strokes);
     rect("frame", x_of(first_), top_, line_width(), bars_height());
     xml_.CloseElement();
   }
@@ -141,14 +144,20 @@ class Drawing {
     }
   }
 
-  // Each run of columns is a bar; a new stroke begins another.
-  void bars(int pitch) {
-    const double h = options_.pitch_height;
+  // Each run of columns is a bar; a new stroke begins another. As outlines of two paths: a long
+  // piece has many thousands.
+  void bars(int pitch, std::string& notes, std::string& strokes) {
+    const double y = y_of(pitch) + 0.5;
+    const double height = options_.pitch_height - 1;
     const auto plays = [&](std::int64_t c) {
       return roll_.played[static_cast<std::size_t>(c)].test(pitch);
     };
     const auto struck = [&](std::int64_t c) {
       return roll_.articulated[static_cast<std::size_t>(c)].test(pitch);
+    };
+    const auto add = [&](std::string& to, double x, double width) {
+      to += fmt::format("M{} {}h{}v{}h-{}z", pixels(x), pixels(y), pixels(width), pixels(height),
+                        pixels(width));
     };
     for (std::int64_t c = first_; c < end_;) {
       if (!plays(c)) {
@@ -158,10 +167,17 @@ class Drawing {
       const std::int64_t start = c++;
       while (c < end_ && plays(c) && !struck(c)) ++c;
       const double width = static_cast<double>(c - start) * scale_;
-      rect("note", x_of(start), y_of(pitch) + 0.5, width, h - 1);
-      if (struck(start))
-        rect("stroke", x_of(start), y_of(pitch) + 0.5, std::min(2.0, width), h - 1);
+      add(notes, x_of(start), width);
+      if (struck(start)) add(strokes, x_of(start), std::min(2.0, width));
     }
+  }
+
+  void path(const char* kind, const std::string& outline) {
+    if (outline.empty()) return;
+    xml_.OpenElement("path");
+    xml_.PushAttribute("class", kind);
+    xml_.PushAttribute("d", outline.c_str());
+    xml_.CloseElement();
   }
 
   void rect(const char* kind, double x, double y, double width, double height) {
