@@ -18,7 +18,7 @@ import torch
 
 import etude_torch
 from etude_program import Etude, add_etude_options
-from etude_torch import Config, EtudeModel, run_main
+from etude_torch import Config, EtudeModel, made_up_vocabulary, run_main
 
 WINDOW = 25
 
@@ -54,11 +54,10 @@ def main() -> int:
     etude = Etude(options.etude, options.data, options.threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        inputs, targets, metadata = etude.minibatches(options.steps, options.seed, folder)
-        vocabulary = etude.vocabulary(metadata, options.model, folder)
-        config = Config.for_model(options.model, len(vocabulary) + 1, dropout=0.0)
+        data = etude.minibatches(options.steps, options.seed, folder)
+        config = Config.for_model(options.model, data.classes, dropout=0.0)
         twin = EtudeModel(options.model, config).initialise(options.seed).train()
-        etude_torch.save_checkpoint(twin, vocabulary, folder / "init.safetensors")
+        etude_torch.save_checkpoint(twin, made_up_vocabulary(data.classes - 1), folder / "init.safetensors")
         start = time.perf_counter()
         rows, _ = etude.train(
             options.model, folder / "out", options.steps, options.seed,
@@ -70,7 +69,7 @@ def main() -> int:
     theirs = []
     optimiser = etude_torch.nadam(twin)
     start = time.perf_counter()
-    for x, y in zip(inputs, targets):
+    for x, y in zip(data.inputs, data.targets):
         theirs.append(etude_torch.train_step(twin, optimiser, x, y))
         if len(theirs) % options.every == 0:
             print(f"PyTorch: step {len(theirs)} of {options.steps}", file=sys.stderr)

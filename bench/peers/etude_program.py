@@ -38,6 +38,16 @@ class Run:
     peak_mib: float
 
 
+@dataclasses.dataclass
+class Minibatches:
+    """What a training run takes, in its order."""
+
+    inputs: Tensor  # [count, batch, window]
+    targets: Tensor  # [count, batch]
+    classes: int
+    path: Path
+
+
 class Etude:
     """The program, with the options that every run gets."""
 
@@ -67,21 +77,22 @@ class Etude:
             out.seek(0)
             return Run(out.read(), peak / 1024)
 
-    def minibatches(self, count: int, seed: int, folder: Path, *more: str) -> tuple[Tensor, Tensor, dict[str, str]]:
-        """The first `count` minibatches of a training run with this seed: inputs, targets, metadata."""
+    def minibatches(self, count: int, seed: int, folder: Path, *more: str) -> Minibatches:
+        """The first minibatches of a training run with this seed."""
         path = folder / "minibatches.safetensors"
         self.run("dataset", self.data, "--batches", str(count), "--seed", str(seed), "--out", str(path), *more)
         tensors, metadata = read_tensors(path)
         try:
             inputs, targets = tensors["inputs"].long(), tensors["targets"].long()
-        except KeyError as error:
-            raise PeerError(f"`etude dataset --batches`: no tensor {error}") from error
+            classes = int(metadata["softmax_size"])
+        except (KeyError, ValueError) as error:
+            raise PeerError(f"`etude dataset --batches`: incomplete file ({error!r})") from error
         if inputs.ndim != 3 or targets.shape != inputs.shape[:2] or len(inputs) != count:
             raise PeerError(
                 f"`etude dataset --batches`: inputs {list(inputs.shape)} and targets {list(targets.shape)}"
                 f" are not {count} minibatches"
             )
-        return inputs, targets, metadata
+        return Minibatches(inputs, targets, classes, path)
 
     def train(self, model: str, folder: Path, steps: int, seed: int, *more: str) -> tuple[list[dict[str, float]], Run]:
         """Trains for some steps. Returns the rows of steps.csv; the checkpoint is folder/model.safetensors."""
@@ -94,20 +105,9 @@ class Etude:
                 rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
         except (OSError, TypeError, ValueError) as error:
             raise PeerError(f"`etude train`: no usable steps.csv ({error})") from error
-        if len(rows) != steps or not {"loss_per_sample", "ms"} <= set(rows[0]):
-            raise PeerError(f"`etude train`: steps.csv has not {steps} rows with loss_per_sample and ms")
+        if len(rows) != steps or not {"loss_per_sample", "model_ms"} <= set(rows[0]):
+            raise PeerError(f"`etude train`: steps.csv has not {steps} rows with loss_per_sample and model_ms")
         return rows, done
-
-    def vocabulary(self, metadata: dict[str, str], model: str, folder: Path) -> list[str]:
-        """The data's tokens: from the minibatches' metadata, or from the checkpoint of a one-step run."""
-        if "vocabulary" not in metadata:
-            place = folder / "vocabulary"
-            self.train(model, place, 1, 1)
-            _, metadata = read_tensors(place / "model.safetensors")
-        try:
-            return json.loads(metadata["vocabulary"])
-        except (KeyError, ValueError) as error:
-            raise PeerError(f"no vocabulary in the metadata ({error!r})") from error
 
     def logits(self, checkpoint: str, tokens: list[int]) -> list[float]:
         words = ",".join(str(token) for token in tokens)

@@ -52,7 +52,7 @@ class Config:
 
     classes: int
     embedding: int = 100
-    hidden: int = 128
+    units: int = 128
     dense: int = 64
     window: int = 50
     heads: int = 1
@@ -60,11 +60,11 @@ class Config:
     attention_activation: str = "sigmoid"
     dropout: float = 0.3
     leaky_slope: float = 0.3
-    stack: int = 0
+    stack: int = 3  # of the model `stack`; the others have their own number
 
     @staticmethod
     def for_model(model: str, classes: int, **changes: object) -> Config:
-        config = Config(classes=classes, stack=STACKS.get(model, 0))
+        config = Config(classes=classes)
         if model == "transformer":
             config.heads = 4
         return dataclasses.replace(config, **changes)
@@ -136,7 +136,7 @@ class EtudeModel(nn.Module):
         self.depth = STACKS.get(model, config.stack)
         if model == "stack" and self.depth < 1:
             raise PeerError("model 'stack' needs a depth of at least 1")
-        states = 2 * config.hidden
+        states = 2 * config.units
         self.embedding = nn.Embedding(config.classes, config.embedding)
         self.dropout = nn.Dropout(config.dropout)
         if model == "attention":
@@ -167,7 +167,7 @@ class EtudeModel(nn.Module):
         self.output = nn.Linear(config.dense, config.classes)
 
     def _gru(self, width: int) -> nn.GRU:
-        return nn.GRU(width, self.config.hidden, batch_first=True, bidirectional=True)
+        return nn.GRU(width, self.config.units, batch_first=True, bidirectional=True)
 
     def _attention(self, features: int) -> Attention:
         config = self.config
@@ -562,7 +562,7 @@ def main() -> int:
     show.add_argument("checkpoint")
     init = commands.add_parser("init", help="write a checkpoint with random weights (Keras' initial values)")
     init.add_argument("--model", choices=MODELS + ("stack",), default="triple")
-    init.add_argument("--stack", type=int, default=0, help="depth, for --model stack")
+    init.add_argument("--stack", type=int, default=4, help="depth, for --model stack")
     init.add_argument("--vocabulary", type=int, default=36010, help="number of tokens; classes are one more")
     init.add_argument("--seed", type=int, default=1)
     init.add_argument("--out", required=True)

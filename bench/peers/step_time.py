@@ -104,7 +104,7 @@ def etude_steps(etude: Etude, model: str, count: int, options: argparse.Namespac
         )  # fmt: skip
         tensors, _ = etude_torch.read_tensors(folder / "model.safetensors")
         return {
-            "ms": [row["ms"] for row in rows],
+            "ms": [row["model_ms"] for row in rows],
             "loss": rows[-1]["loss_per_sample"],
             "peak_mib": run.peak_mib,
             "classes": len(tensors["embedding.weight"]),
@@ -232,8 +232,7 @@ def main() -> int:
             # PyTorch takes the minibatches of Etude's run: the same tokens, repeated as often.
             count = options.rounds * (options.warmup + options.steps)
             more = [] if options.batch == 96 else ["--batch", str(options.batch)]
-            etude.minibatches(count, options.seed, Path(name), *more)
-            options.minibatches = str(Path(name) / "minibatches.safetensors")
+            options.minibatches = str(etude.minibatches(count, options.seed, Path(name), *more).path)
         for model in options.models.split(","):
             result = measure(model, options, etude)
             report["models"][model] = result
