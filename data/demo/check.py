@@ -17,6 +17,7 @@ PIECES = {
     "bach__invention_1_bwv_772": (22, 4, 0),
     "bach__musette_bwv_anh_126": (48, 2, 0),
     "bach__prelude_bwv_846": (35, 4, 0),
+    "bach__prelude_bwv_847": (38, 4, 0),
     "beethoven__fuer_elise_woo_59": (44, 1.5, 0.5),
     "beethoven__moonlight_sonata_op_27_no_2_i": (28, 4, 0),
     "burgmueller__arabesque_op_100_no_2": (55, 2, 0),
