@@ -20,7 +20,8 @@ using Json = nlohmann::ordered_json;
 static_assert(std::endian::native == std::endian::little, "safetensors are little endian");
 
 constexpr uint64_t kLargestHeader = 100'000'000;  // the format's own limit
-constexpr size_t kDeepestJson = 8;
+constexpr uint64_t kLargestExtent = uint64_t{1} << 62;
+constexpr int kDeepestJson = 8;
 
 size_t dtype_bytes(const std::string& dtype) {
   static const std::map<std::string, size_t> bytes = {
@@ -32,11 +33,13 @@ size_t dtype_bytes(const std::string& dtype) {
 
 // Deep nesting would cost stack long before memory, so the parser stops at the depth of the format.
 Json parse_json(const std::string& text) {
-  const auto shallow = [](int depth, Json::parse_event_t, Json&) {
-    if (static_cast<size_t>(depth) > kDeepestJson) throw Error("it is nested too deeply");
-    return true;
+  bool too_deep = false;
+  const auto shallow = [&](int depth, Json::parse_event_t, Json&) {
+    too_deep = too_deep || depth > kDeepestJson;
+    return !too_deep;
   };
-  return Json::parse(text, shallow);
+  Json json = Json::parse(text, shallow);
+  return too_deep ? Json() : json;
 }
 
 }  // namespace
@@ -88,8 +91,8 @@ void Safetensors::parse_header(const std::string& header) {
     size_t expected = dtype_bytes(entry.dtype);
     if (!expected) fail("tensor " + name, "unknown type " + entry.dtype);
     for (const auto& size : value.at("shape")) {
-      const uint64_t extent = size.get<uint64_t>();
-      if (!size.is_number_unsigned() || (extent && expected > data_.size() / extent + 1))
+      const uint64_t extent = size.is_number_unsigned() ? size.get<uint64_t>() : kLargestExtent;
+      if (extent >= kLargestExtent || (extent && expected > data_.size() / extent))
         fail("tensor " + name, "its shape does not fit in the file");
       expected *= extent;
       entry.shape.push_back(static_cast<int64_t>(extent));

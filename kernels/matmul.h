@@ -1,8 +1,8 @@
 #pragma once
 
-// Matrix product through oneDNN's sgemm: c = op(a) op(b) (+ c). Called outside a parallel region
-// it uses all threads, inside one it uses the calling thread alone.
-// Cost: 2 m n k FLOPs; at least 4 (m k + k n + m n) bytes.
+// Matrix product through oneDNN's sgemm: c = scale op(a) op(b) (+ c). Called outside a parallel
+// region it uses all threads, inside one it uses the calling thread alone. Cost: 2 m n k FLOPs; at
+// least 4 (m k + k n + m n) bytes.
 
 #include "kernels/types.h"
 

@@ -70,7 +70,8 @@ inline float horizontal_max(Vec v) {
 // above 88 it stays at exp(88).
 inline Vec exp(Vec x) {
   const IntVec too_small = x < -87.3f;
-  x = minimum(maximum(x, broadcast(-87.3f)), broadcast(88.0f));
+  // In this order a NaN, whose comparisons are false, stays.
+  x = minimum(broadcast(88.0f), maximum(broadcast(-87.3f), x));
   // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
   const Vec shifted = x * 1.44269504f + 12582912.0f;
   const Vec n = shifted - 12582912.0f;
