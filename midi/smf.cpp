@@ -130,6 +130,10 @@ class Parser {
   }
 
   void track(std::size_t end) {
+    if (score_.tracks.size() == kMaxTracks) {
+      throw LimitError(score_.name,
+                       fmt::format("byte {}: more than {} tracks are not read", at_, kMaxTracks));
+    }
     end_ = end;
     status_ = 0;
     tick_ = 0;

@@ -31,7 +31,8 @@ enum class Damage { refuse, recover };
 
 // Limits against hostile files: LimitError.
 inline constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20;
-inline constexpr std::size_t kMaxEvents = std::size_t{8} << 20;
+inline constexpr std::size_t kMaxEvents = std::size_t{4} << 20;
+inline constexpr std::size_t kMaxTracks = 65535;  // what a header can declare
 
 // Throws Error naming file, byte offset and reason.
 Score read_score(const std::filesystem::path& path, Damage damage = Damage::refuse);

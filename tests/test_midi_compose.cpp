@@ -32,8 +32,7 @@ std::vector<PitchSet> random_columns(std::mt19937& random, std::size_t count) {
   while (columns.size() < count) {
     PitchSet set;
     for (auto n = random() % 5; n > 0; --n) set.set(static_cast<int>(random() % 128));
-    for (auto n = random() % 4 + 1; n > 0 && columns.size() < count; --n)
-      columns.push_back(set);
+    for (auto n = random() % 4 + 1; n > 0 && columns.size() < count; --n) columns.push_back(set);
   }
   return columns;
 }

@@ -52,18 +52,17 @@ class Drawing {
       : roll_(roll), options_(options) {
     midi::PitchSet all;
     for (const midi::PitchSet pitches : roll.played) all |= pitches;
-    int low = 60, high = 72;
-    if (!all.empty()) low = 127, high = 0;
+    int low = all.empty() ? 60 : 127, high = all.empty() ? 72 : 0;
     all.each([&](int pitch) {
       low = std::min(low, pitch);
       high = std::max(high, pitch);
     });
-    low_ = std::max(0, low / 12 * 12);  // whole octaves, C to B
-    high_ = std::min(127, high / 12 * 12 + 11);
+    const int margin = std::max(2, (24 - (high - low)) / 2);
+    low_ = std::max(0, low - margin);
+    high_ = std::min(127, high + margin);
     const double seconds = static_cast<double>(roll.columns()) / roll.fs;
-    const double line_seconds = std::clamp(seconds, 1.0, options.seconds_a_line);
-    columns_a_line_ = std::max<std::int64_t>(1, std::llround(line_seconds * roll.fs));
-    lines_ = std::max<std::int64_t>(1, (roll.columns() + columns_a_line_ - 1) / columns_a_line_);
+    lines_ = std::max<std::int64_t>(1, std::llround(std::ceil(seconds / options.seconds_a_line)));
+    columns_a_line_ = std::max<std::int64_t>(1, (roll.columns() + lines_ - 1) / lines_);
     // A short piece is not stretched beyond 60 pixels a second.
     scale_ = std::min(60 / roll.fs, options.width / static_cast<double>(columns_a_line_));
   }
@@ -120,7 +119,7 @@ class Drawing {
       if (is_black(pitch)) {
         rect("black-row", x_of(first_), y_of(pitch), line_width(), h);
         rect("black-key", kLeft, y_of(pitch), kKeys * 0.62, h);
-      } else if (!is_black(pitch + 11) && pitch > low_) {  // E F and B C touch
+      } else if (pitch > low_ && !is_black(pitch - 1)) {  // E F and B C touch
         line("octave", kLeft, y_of(pitch) + h, kLeft + kKeys, y_of(pitch) + h);
       }
       if (pitch % 12 == 0) {
