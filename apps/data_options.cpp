@@ -8,47 +8,68 @@
 namespace etude::apps {
 namespace {
 
-midi::DatasetOptions with_all_cores(const DataOptions& options) {
+midi::DatasetOptions dataset_options(const DataOptions& options, const midi::RollOptions& roll) {
   midi::DatasetOptions dataset = options.dataset;
+  dataset.fs = roll.fs;
+  dataset.pedal = roll.pedal;
   dataset.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   return dataset;
 }
 
 midi::Dataset report(midi::Dataset dataset) {
   for (const midi::Skipped& skipped : dataset.skipped)
-    fmt::print(stderr, "skipped {}: {}\n", skipped.file, skipped.reason);
+    fmt::print(stderr, "etude: skipped {}: {}\n", skipped.file, skipped.reason);
   if (!dataset.skipped.empty())
-    fmt::print(stderr, "{} of {} files skipped\n", dataset.skipped.size(),
+    fmt::print(stderr, "etude: {} of {} files skipped\n", dataset.skipped.size(),
                dataset.skipped.size() + dataset.songs.size());
   return dataset;
 }
 
-}  // namespace
-
-void add_data_options(CLI::App& command, DataOptions& options) {
+void add_source_options(CLI::App& command, DataOptions& options) {
   command
       .add_option("--data", options.path,
-                  "folder of .mid files, MAESTRO .csv or .json, or one file")
+                  "Folder of MIDI files, MAESTRO table (.csv, .json), or one MIDI file")
       ->required();
-  command.add_option("--fs", options.dataset.fs, "columns of the piano roll a second")
-      ->capture_default_str()
+  command.add_option("--sample", options.dataset.sample, "Use so many pieces, drawn at random")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--sample-seed", options.dataset.seed, "Of that draw")->capture_default_str();
+  command.add_option("--split", options.dataset.split,
+                     "Pieces of this split of a MAESTRO table: train, validation, test");
+}
+
+}  // namespace
+
+void add_roll_overrides(CLI::App& command, RollOverrides& roll, const std::string& otherwise_fs,
+                        const std::string& otherwise_pedal) {
+  command.add_option("--fs", roll.fs, "Columns a second")
+      ->default_str(otherwise_fs)
       ->check(CLI::PositiveNumber);
   command
-      .add_option("--pedal", options.dataset.pedal, "sustain pedal: compat (as pretty_midi) or off")
+      .add_option("--pedal", roll.pedal,
+                  "Sustain pedal: compat (as pretty_midi today) or off (as in 2019)")
+      ->default_str(otherwise_pedal)
       ->transform(CLI::CheckedTransformer(std::map<std::string, midi::Pedal>{
           {"compat", midi::Pedal::compat}, {"off", midi::Pedal::off}}));
-  command.add_option("--sample", options.dataset.sample, "use so many pieces, drawn at random")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--sample-seed", options.dataset.seed, "seed of that draw");
-  command.add_option("--split", options.dataset.split, "pieces of this split of a MAESTRO table");
+}
+
+void add_data_options(CLI::App& command, DataOptions& options) {
+  add_source_options(command, options);
+  add_roll_overrides(command, options.roll, "5", "compat");
+}
+
+void add_data_options_beside_checkpoint(CLI::App& command, DataOptions& options) {
+  add_source_options(command, options);
+  add_roll_overrides(command, options.roll, "the checkpoint's", "the checkpoint's");
 }
 
 midi::Dataset load_data(const DataOptions& options) {
-  return report(midi::load_dataset(options.path, with_all_cores(options)));
+  return report(midi::load_dataset(options.path, dataset_options(options, options.roll.over({}))));
 }
 
-midi::Dataset load_data(const DataOptions& options, const midi::Vocabulary& vocabulary) {
-  return report(midi::load_dataset(options.path, with_all_cores(options), vocabulary));
+midi::Dataset load_data(const DataOptions& options, const Checkpoint& checkpoint) {
+  return report(midi::load_dataset(options.path,
+                                   dataset_options(options, options.roll.over(checkpoint.roll)),
+                                   checkpoint.vocabulary));
 }
 
 }  // namespace etude::apps

@@ -1,7 +1,14 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <new>
+#include <string>
 
 #include "apps/commands.h"
+#include "apps/stop_request.h"
 
 namespace {
 
@@ -16,6 +23,38 @@ constexpr const char* kExamples = R"(Examples:
   etude table --data data/demo/midi --max-steps 20 the five models side by side
 
 `etude COMMAND --help` explains one command.)";
+
+int fail(int status, std::string reason) {
+  std::replace(reason.begin(), reason.end(), '\n', ' ');
+  fmt::print(stderr, "etude: {}\n", reason);
+  return status;
+}
+
+// "cannot create directories: Permission denied [/a/b]" names the path last.
+std::string one_line(const std::filesystem::filesystem_error& error) {
+  return fmt::format("{}: {}", error.path1().string(), error.code().message());
+}
+
+int run(CLI::App& program, int argc, char** argv) {
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& help) {  // or the version
+    return program.exit(help);
+  } catch (const CLI::ParseError& error) {
+    const auto chosen = program.get_subcommands();
+    const std::string command = chosen.empty() ? "" : " " + chosen[0]->get_name();
+    return fail(2, fmt::format("{} (etude{} --help explains)", error.what(), command));
+  } catch (const etude::apps::Interrupted& stop) {
+    return fail(128 + stop.signal, stop.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(1, one_line(error));
+  } catch (const std::bad_alloc&) {
+    return fail(1, "out of memory");
+  } catch (const std::exception& error) {
+    return fail(1, error.what());
+  }
+  return 0;
+}
 
 }  // namespace
 
@@ -36,20 +75,8 @@ int main(int argc, char** argv) {
   add_evaluate(program);
   add_forward(program);
 
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return program.exit(help);
-  } catch (const CLI::CallForAllHelp& help) {
-    return program.exit(help);
-  } catch (const CLI::CallForVersion& version) {
-    return program.exit(version);
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "etude: %s (etude --help explains)\n", error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "etude: %s\n", error.what());
-    return 1;
-  }
-  return 0;
+  const int status = run(program, argc, argv);
+  // A full disk shows itself only here.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) return fail(1, "stdout: cannot be written");
+  return status;
 }

@@ -3,32 +3,46 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
+#include "engine/error.h"
 #include "kernels/parallel.h"
 
 namespace etude::apps {
 
 void add_model_options(CLI::App& command, ModelOptions& options) {
-  auto* model =
-      command
-          .add_option("--model", options.model, fmt::format("{}", fmt::join(model_names(), ", ")))
-          ->capture_default_str()
-          ->check(CLI::IsMember(model_names()));
-  command
-      .add_option(
-          "--stack", options.stack,
-          "a stack of so many bidirectional GRUs, as rnn (1), double (2) and triple (3) are")
-      ->check(CLI::Range(1, 64))
+  auto* model = command
+                    .add_option("--model", options.model,
+                                fmt::format("One of {}", fmt::join(model_names(), ", ")))
+                    ->capture_default_str()
+                    ->check(CLI::IsMember(model_names()));
+  add_stack_option(command, options,
+                   "A stack of so many bidirectional GRUs, as rnn (1), double (2), triple (3)")
       ->excludes(model);
+  add_classes_option(command, options);
   add_shared_model_options(command, options);
 }
 
+CLI::Option* add_stack_option(CLI::App& command, ModelOptions& options, const std::string& help) {
+  return command.add_option("--stack", options.stack, help)->check(CLI::Range(1, 64));
+}
+
+void add_classes_option(CLI::App& command, ModelOptions& options) {
+  command
+      .add_option("--vocab", options.classes,
+                  "Classes of the softmax, if more than the data's tokens and 1")
+      ->check(CLI::Range(2, 10'000'000));
+}
+
 void add_shared_model_options(CLI::App& command, ModelOptions& options) {
-  command.add_option("--heads", options.heads, "heads of every attention")
+  command.add_option("--heads", options.heads, "Heads of every attention")
       ->check(CLI::Range(1, 256));
-  command.add_option("--attention-width", options.attention_width, "steps that attention sees")
+  command.add_option("--attention-width", options.attention_width, "Steps that attention sees")
       ->check(CLI::Range(1, 1 << 20));
-  command.add_flag("--plain-scores", options.plain_scores, "attention scores without the sigmoid");
-  command.add_option("--dropout", options.dropout, "rate, 0.3 unless given; 0 as in the notebook")
+  command.add_flag("--plain-scores", options.plain_scores, "Attention scores without the sigmoid");
+  command
+      .add_option("--dropout", options.dropout, "Rate; 0 is what the paper's notebook did in fact")
+      ->default_str("0.3")
       ->check(CLI::Range(0.0, 0.99));
 }
 
@@ -43,32 +57,42 @@ ModelConfig make_config(const ModelOptions& options, int64_t classes) {
   return config;
 }
 
+ModelConfig make_config(const ModelOptions& options, const midi::Vocabulary& vocabulary) {
+  const int64_t needed = vocabulary.classes();
+  if (options.classes != 0 && options.classes < needed)
+    throw Error(fmt::format("--vocab {}: the data has {} tokens and needs {} classes",
+                            options.classes, vocabulary.size(), needed));
+  return make_config(options, std::max(options.classes, needed));
+}
+
 void add_training_options(CLI::App& command, TrainingOptions& options) {
-  command.add_option("--epochs", options.epochs, "passes over the data")
+  command.add_option("--epochs", options.epochs, "Passes over the data")
       ->capture_default_str()
-      ->check(CLI::Range(1, 100000));
-  command.add_option("--batch", options.batch, "windows of a minibatch")
+      ->check(CLI::Range(1, 10000));
+  command.add_option("--batch", options.batch, "Windows of a minibatch")
       ->capture_default_str()
       ->check(CLI::Range(1, 65536));
-  command.add_option("--song-group", options.song_group, "songs whose windows are mixed")
+  command.add_option("--song-group", options.song_group, "Songs whose windows are mixed")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
-  command.add_option("--seed", options.seed, "of weights, order and dropout")
+  command.add_option("--seed", options.seed, "Of weights, order and dropout")
       ->capture_default_str();
-  command.add_option("--max-steps", options.max_steps, "stop after so many steps in all")
+  command.add_option("--max-steps", options.max_steps, "Stop after so many steps in all")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--learning-rate", options.nadam.learning_rate)
+  command.add_option("--learning-rate", options.nadam.learning_rate, "Of Nadam")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command
       .add_option("--embedding-update", options.embedding_update,
                   "dense (all rows move, as in PyTorch) or sparse (as in TensorFlow)")
+      ->default_str("dense")
       ->transform(CLI::CheckedTransformer(std::map<std::string, EmbeddingUpdate>{
           {"dense", EmbeddingUpdate::dense}, {"sparse", EmbeddingUpdate::sparse}}));
 }
 
 void add_threads_option(CLI::App& command, int& threads) {
-  command.add_option("--threads", threads, "threads to use; 0: as many as there are cores")
+  command.add_option("--threads", threads, "Threads to use; 0: as many as there are cores")
+      ->capture_default_str()
       ->check(CLI::Range(0, 1024));
 }
 

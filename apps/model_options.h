@@ -7,6 +7,7 @@
 
 #include "apps/trainer.h"
 #include "layers/config.h"
+#include "midi/tokens.h"
 
 namespace etude::apps {
 
@@ -15,15 +16,21 @@ struct ModelOptions {
   std::optional<int64_t> stack, heads, attention_width;
   std::optional<float> dropout;
   bool plain_scores = false;  // no sigmoid in the attention
+  int64_t classes = 0;        // of the softmax, if more than the vocabulary has
 };
 
-// --model, --stack, --heads, --attention-width, --attention-activation, --dropout
+// --model, --stack, --vocab, --heads, --attention-width, --plain-scores, --dropout
 void add_model_options(CLI::App& command, ModelOptions& options);
 
-// The sizes that a table of several models shares: all but --model and --stack.
+// What a table of several models shares: all but --model, --stack and --vocab.
 void add_shared_model_options(CLI::App& command, ModelOptions& options);
 
+CLI::Option* add_stack_option(CLI::App& command, ModelOptions& options, const std::string& help);
+void add_classes_option(CLI::App& command, ModelOptions& options);  // --vocab, beside data
+
 ModelConfig make_config(const ModelOptions& options, int64_t classes);
+// Error where --vocab is smaller than the vocabulary.
+ModelConfig make_config(const ModelOptions& options, const midi::Vocabulary& vocabulary);
 
 // --epochs, --batch, --song-group, --seed, --max-steps, --learning-rate, --embedding-update
 void add_training_options(CLI::App& command, TrainingOptions& options);

@@ -56,16 +56,15 @@ void params(Options options) {
 }  // namespace
 
 void add_params(CLI::App& program) {
-  auto* command = program.add_subcommand("params", "parameters by layer and model");
+  auto* command = program.add_subcommand("params", "Parameters by layer and model");
   auto options = std::make_shared<Options>();
   command
-      ->add_option("--vocab", options->classes, "classes of the softmax: tokens and the unused 0")
+      ->add_option("--vocab", options->classes, "Classes of the softmax: the tokens, and the unused 0")
       ->capture_default_str()
       ->check(CLI::Range(2, 10'000'000));
-  command->add_option("--stack", options->model.stack, "also a stack of so many GRUs")
-      ->check(CLI::Range(1, 64));
+  add_stack_option(*command, options->model, "Also a stack of so many bidirectional GRUs");
   add_shared_model_options(*command, options->model);
-  command->add_flag("--json", options->json);
+  command->add_flag("--json", options->json, "Totals and layers as JSON");
   command->footer("Examples:\n  etude params\n  etude params --vocab 41736 --stack 5 --json");
   command->callback([options] { params(*options); });
 }

@@ -4,25 +4,53 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <numeric>
-#include <sstream>
+#include <cmath>
+#include <nlohmann/json.hpp>
 
+#include "apps/checkpoint.h"
 #include "engine/atomic_file.h"
-#include "engine/checkpoint.h"
 #include "engine/error.h"
-#include "layers/model_file.h"
 
 namespace etude::apps {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* kRunPrefix = "run.";
+
 double milliseconds(Clock::duration d) {
   return std::chrono::duration<double, std::milli>(d).count();
 }
 
-constexpr const char* kHistoryHeader = "step,epoch,loss_per_sample,data_ms,model_ms";
+// A checkpoint with such numbers could not be read again.
+void require_finite(ParamSet& params, int64_t step) {
+  const float* values = params.values();
+  if (!std::all_of(values, values + params.flat_size(), [](float v) { return std::isfinite(v); }))
+    throw Error(fmt::format("step {}: weights are not finite any more; nothing was saved since. A "
+                            "smaller --learning-rate may help",
+                            step));
+}
+
+void require_same_run(const std::filesystem::path& path, const Metadata& stored,
+                      const Metadata& wanted) {
+  for (const auto& [key, value] : wanted) {
+    const auto found = stored.find(key);
+    if (found == stored.end())
+      throw Error(fmt::format("{}: header: no entry {}", path.string(), key));
+    if (found->second != value)
+      throw Error(fmt::format("{}: header: it belongs to another run: {} is {} there and {} here",
+                              path.string(), key.substr(std::string_view(kRunPrefix).size()),
+                              found->second, value));
+  }
+}
+
+void require_steps(const std::filesystem::path& path, const Metadata& stored, int64_t steps) {
+  const auto found = stored.find("steps");
+  if (found == stored.end() || found->second != fmt::format("{}", steps))
+    throw Error(fmt::format("{}: header: saved after {} steps, its optimizer.safetensors after {}",
+                            path.string(), found == stored.end() ? "unknown" : found->second,
+                            steps));
+}
 
 }  // namespace
 
@@ -37,24 +65,34 @@ Trainer::Trainer(const midi::Dataset& dataset, Model& model, const TrainingOptio
   if (model.config().window != midi::kWindow)
     throw Error(fmt::format("training windows have {} tokens, the model wants {}", midi::kWindow,
                             model.config().window));
-  for (int epoch = 0; epoch < options.epochs; ++epoch) {
-    begin_epoch(epoch);
-    steps_of_epoch_.push_back(static_cast<int64_t>(order_.size()) / options.batch);
-  }
-  if (std::count(steps_of_epoch_.begin(), steps_of_epoch_.end(), 0))
-    throw Error(
-        fmt::format("{} windows are too few for a minibatch of {}: give more pieces or a "
-                    "smaller --batch",
-                    dataset.samples(), options.batch));
-  last_step_ = steps_of_all_epochs();
-  if (options.max_steps > 0) last_step_ = std::min(last_step_, options.max_steps);
+  const int64_t most = options.max_steps > 0 ? options.max_steps : INT64_MAX;
+  for (int epoch = 0; epoch < options.epochs && last_step_ < most; ++epoch)
+    last_step_ += steps_of_epoch(epoch);
+  last_step_ = std::min(last_step_, most);
   inputs_.resize(static_cast<size_t>(options.batch * midi::kWindow));
   targets_.resize(static_cast<size_t>(options.batch));
   begin_epoch(0);
 }
 
-int64_t Trainer::steps_of_all_epochs() const {
-  return std::accumulate(steps_of_epoch_.begin(), steps_of_epoch_.end(), int64_t{0});
+int64_t Trainer::steps_of_epoch(int epoch) {
+  // Which windows are left over depends on how the epoch groups the songs.
+  for (auto known = static_cast<int>(steps_of_epoch_.size()); known <= epoch; ++known) {
+    const auto order =
+        midi::epoch_order(dataset_, options_.seed, known, options_.song_group, options_.batch);
+    if (order.empty())
+      throw Error(
+          fmt::format("{} windows are too few for a minibatch of {}: give more pieces or a "
+                      "smaller --batch",
+                      dataset_.samples(), options_.batch));
+    steps_of_epoch_.push_back(static_cast<int64_t>(order.size()) / options_.batch);
+  }
+  return steps_of_epoch_[static_cast<size_t>(epoch)];
+}
+
+int64_t Trainer::steps_of_epochs(int epochs) {
+  int64_t steps = 0;
+  for (int epoch = 0; epoch < epochs; ++epoch) steps += steps_of_epoch(epoch);
+  return steps;
 }
 
 void Trainer::begin_epoch(int epoch) {
@@ -75,90 +113,70 @@ StepReport Trainer::step() {
   const double loss = session_.train_step(batch) / options_.batch;
   const auto end = Clock::now();
 
-  history_.push_back(
-      {++step_, epoch_, loss, milliseconds(gathered - start), milliseconds(end - gathered)});
-  if (++position_ == steps_of_epoch_[static_cast<size_t>(epoch_)]) {
+  ++step_;
+  if (!std::isfinite(loss))
+    throw Error(fmt::format("step {}: the loss is not finite any more; a smaller --learning-rate "
+                            "may help",
+                            step_));
+  record_.push_back(
+      {step_, epoch_, loss, milliseconds(gathered - start), milliseconds(end - gathered)});
+  if (++position_ == steps_of_epoch(epoch_)) {
     position_ = 0;
-    if (epoch_ + 1 < options_.epochs) begin_epoch(epoch_ + 1);
+    if (!finished()) begin_epoch(epoch_ + 1);
   }
-  return history_.back();
+  return record_.back();
 }
 
-std::vector<double> Trainer::epoch_losses() const {
-  std::vector<double> sums(history_.empty() ? 0 : static_cast<size_t>(history_.back().epoch) + 1);
-  std::vector<int64_t> steps(sums.size());
-  for (const StepReport& report : history_) {
-    sums[static_cast<size_t>(report.epoch)] += report.loss_per_sample;
-    ++steps[static_cast<size_t>(report.epoch)];
-  }
-  for (size_t i = 0; i < sums.size(); ++i) sums[i] /= static_cast<double>(steps[i]);
-  return sums;
-}
-
-std::string Trainer::identity() const {
-  return fmt::format(
-      "model {} {} targets {} seed {} batch {} song-group {} learning-rate {} embedding {}",
-      model_.config().model, to_json(model_.config()), midi::sha256_targets(dataset_),
-      options_.seed, options_.batch, options_.song_group, options_.nadam.learning_rate,
+Metadata Trainer::identity() const {
+  Metadata run;
+  const auto add = [&run](const std::string& key, const std::string& value) {
+    run[kRunPrefix + key] = value;
+  };
+  add("model", model_.config().model);
+  for (const auto& [key, value] : nlohmann::json::parse(to_json(model_.config())).items())
+    add(key, value.dump());
+  for (const auto& [key, value] : roll_metadata(options_.roll)) add(key, value);
+  add("sha256 of targets", midi::sha256_targets(dataset_));
+  add("seed", fmt::format("{}", options_.seed));
+  add("batch", fmt::format("{}", options_.batch));
+  add("song-group", fmt::format("{}", options_.song_group));
+  add("learning-rate", fmt::format("{}", options_.nadam.learning_rate));
+  add("embedding-update",
       options_.embedding_update == EmbeddingUpdate::dense ? "dense" : "sparse");
+  return run;
 }
 
 void Trainer::save(const std::filesystem::path& folder) {
-  save_model(folder / "model.safetensors", model_, dataset_.vocabulary.tokens());
+  require_finite(model_.params(), step_);
+  Metadata more = roll_metadata(options_.roll);
+  more["steps"] = fmt::format("{}", step_);
   save_optimizer(folder / "optimizer.safetensors", model_.params(), session_.optimizer(),
-                 {{"run", identity()}});
-  std::string csv = fmt::format("{}\n", kHistoryHeader);
-  for (const StepReport& r : history_)
-    csv += fmt::format("{},{},{},{:.4f},{:.4f}\n", r.step, r.epoch, r.loss_per_sample, r.data_ms,
-                       r.model_ms);
-  write_file(folder / "steps.csv", csv);
+                 identity());
+  save_model(folder / "model.safetensors", model_, dataset_.vocabulary.tokens(), more);
+  write_file(folder / "steps.csv", to_csv(record_));
 }
 
 void Trainer::resume(const std::filesystem::path& folder) {
-  const auto path = folder / "optimizer.safetensors";
-  load_weights(folder / "model.safetensors", model_);
-  const Metadata progress = load_optimizer(path, model_.params(), session_.optimizer());
-  const auto run = progress.find("run");
-  if (run == progress.end() || run->second != identity())
-    throw Error(
-        fmt::format("{}: header: it belongs to a run with other data or options ({}), not "
-                    "({})",
-                    path.string(), run == progress.end() ? "" : run->second, identity()));
-  step_ = session_.optimizer().state().step;
-  if (step_ < 0 || step_ > steps_of_all_epochs())
-    throw Error(
-        fmt::format("{}: header: step {} of {}", path.string(), step_, steps_of_all_epochs()));
-  read_history(folder / "steps.csv");
-  int64_t before = 0;
-  int epoch = 0;
-  while (epoch + 1 < options_.epochs &&
-         before + steps_of_epoch_[static_cast<size_t>(epoch)] <= step_)
-    before += steps_of_epoch_[static_cast<size_t>(epoch++)];
-  begin_epoch(epoch);
-  position_ = step_ - before;
+  const auto model_path = folder / "model.safetensors", path = folder / "optimizer.safetensors";
+  const Metadata model = load_weights(model_path, model_);
+  require_same_run(path, load_optimizer(path, model_.params(), session_.optimizer()), identity());
+  const int64_t steps = session_.optimizer().state().step;
+  require_steps(model_path, model, steps);
+  record_ = read_step_record(folder / "steps.csv");
+  if (steps < 0 || static_cast<int64_t>(record_.size()) < steps)
+    throw Error(fmt::format("{}: it ends after {} of {} steps", (folder / "steps.csv").string(),
+                            record_.size(), steps));
+  record_.resize(static_cast<size_t>(steps));
+  go_to_step(steps);
 }
 
-void Trainer::read_history(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  if (line != kHistoryHeader)
-    throw Error(fmt::format("{}: line 1: not the record of a run", path.string()));
-  history_.clear();
-  while (static_cast<int64_t>(history_.size()) < step_ && std::getline(in, line)) {
-    std::istringstream fields(line);
-    StepReport r{};
-    char comma;
-    fields >> r.step >> comma >> r.epoch >> comma >> r.loss_per_sample >> comma >> r.data_ms >>
-        comma >> r.model_ms;
-    const auto number = static_cast<int64_t>(history_.size()) + 1;
-    if (!fields || r.step != number || r.epoch < 0 || r.epoch >= options_.epochs)
-      throw Error(fmt::format("{}: line {}: not a step of a run", path.string(), number + 1));
-    history_.push_back(r);
-  }
-  if (static_cast<int64_t>(history_.size()) < step_)
-    throw Error(
-        fmt::format("{}: it ends after {} of {} steps", path.string(), history_.size(), step_));
+void Trainer::go_to_step(int64_t step) {
+  step_ = step;
+  int epoch = 0;
+  int64_t before = 0;
+  while (step - before >= steps_of_epoch(epoch)) before += steps_of_epoch(epoch++);
+  begin_epoch(epoch);
+  position_ = step - before;
 }
 
 }  // namespace etude::apps

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/step_record.h"
+#include "engine/checkpoint.h"
 #include "engine/session.h"
 #include "layers/models.h"
 #include "midi/dataset.h"
@@ -22,14 +24,7 @@ struct TrainingOptions {
   int64_t max_steps = 0;  // stop after so many in all; 0: after the last epoch
   kernels::NadamOptions nadam;
   EmbeddingUpdate embedding_update = EmbeddingUpdate::dense;
-};
-
-struct StepReport {
-  int64_t step;            // from 1, over all epochs
-  int epoch;               // from 0
-  double loss_per_sample;  // of this minibatch before the update, nats
-  double data_ms;          // putting the minibatch together
-  double model_ms;         // forward, backward, update
+  midi::RollOptions roll;  // how the data was read, for the checkpoint
 };
 
 class Trainer {
@@ -38,17 +33,17 @@ class Trainer {
   Trainer(const midi::Dataset& dataset, Model& model, const TrainingOptions& options);
 
   bool finished() const { return step_ >= last_step_; }
+  // Error where the loss is not a finite number any more.
   StepReport step();
 
   int64_t steps_done() const { return step_; }
   int64_t last_step() const { return last_step_; }
-  // Of all epochs, whatever max_steps says.
-  int64_t steps_of_all_epochs() const;
-  int epoch() const { return epoch_; }  // of the next step, from 0
+  int64_t steps_of_epochs(int epochs);  // of the first so many, whatever the options say
+  bool between_epochs() const { return position_ == 0; }
+  const StepRecord& record() const { return record_; }
 
-  const std::vector<StepReport>& history() const { return history_; }
-  // Mean loss per sample of each epoch begun, over the steps made.
-  std::vector<double> epoch_losses() const;
+  const Model& model() const { return model_; }
+  const TrainingOptions& options() const { return options_; }
 
   // DIR/model.safetensors, DIR/optimizer.safetensors and DIR/steps.csv, each atomically.
   void save(const std::filesystem::path& folder);
@@ -56,21 +51,22 @@ class Trainer {
   void resume(const std::filesystem::path& folder);
 
  private:
+  int64_t steps_of_epoch(int epoch);
   void begin_epoch(int epoch);
-  void read_history(const std::filesystem::path& path);
-  std::string identity() const;  // what a resumed run must agree with
+  void go_to_step(int64_t step);
+  Metadata identity() const;  // what a resumed run must agree with
 
   const midi::Dataset& dataset_;
   Model& model_;
   TrainingOptions options_;
   Session session_;
-  std::vector<int64_t> steps_of_epoch_;
-  std::vector<int64_t> order_;  // of the current epoch: window offsets
+  std::vector<int64_t> steps_of_epoch_;  // those known so far
+  std::vector<int64_t> order_;           // of the current epoch: window offsets
   int epoch_ = 0;
   int64_t position_ = 0;  // in the epoch, in minibatches
   int64_t step_ = 0, last_step_ = 0;
   std::vector<int32_t> inputs_, targets_;
-  std::vector<StepReport> history_;
+  StepRecord record_;
 };
 
 }  // namespace etude::apps

@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/checkpoint.h"
 #include "engine/error.h"
 
 namespace etude {
@@ -46,20 +45,21 @@ Tokens read_tokens(const Safetensors& file, const std::filesystem::path& path, i
   } catch (const nlohmann::json::exception& problem) {
     fail(path, fmt::format("the vocabulary: {}", problem.what()));
   }
-  if (static_cast<int64_t>(tokens.size()) + 1 != classes)
+  if (static_cast<int64_t>(tokens.size()) >= classes)
     fail(path, fmt::format("a vocabulary of {} tokens for {} classes", tokens.size(), classes));
   return tokens;
 }
 
 }  // namespace
 
-void save_model(const std::filesystem::path& path, Model& model, const Tokens& tokens) {
-  save_parameters(path, model.params(),
-                  {{"format", kFormat},
-                   {"version", kVersion},
-                   {"model", model.config().model},
-                   {"config", to_json(model.config())},
-                   {"vocabulary", nlohmann::json(tokens).dump()}});
+void save_model(const std::filesystem::path& path, Model& model, const Tokens& tokens,
+                Metadata more) {
+  more["format"] = kFormat;
+  more["version"] = kVersion;
+  more["model"] = model.config().model;
+  more["config"] = to_json(model.config());
+  more["vocabulary"] = nlohmann::json(tokens).dump();
+  save_parameters(path, model.params(), more);
 }
 
 LoadedModel load_model(const std::filesystem::path& path) {
@@ -67,18 +67,19 @@ LoadedModel load_model(const std::filesystem::path& path) {
   const ModelConfig config = read_config(file, path);
   check_size(config, path);
   Tokens tokens = read_tokens(file, path, config.classes);
-  LoadedModel loaded{Model(config), std::move(tokens)};
+  LoadedModel loaded{Model(config), std::move(tokens), file.metadata()};
   load_parameters(file, path, loaded.model.params());
   return loaded;
 }
 
-void load_weights(const std::filesystem::path& path, Model& model) {
+Metadata load_weights(const std::filesystem::path& path, Model& model) {
   const Safetensors file = Safetensors::read(path);
   const ModelConfig config = read_config(file, path);
   if (config.model != model.config().model || config.classes != model.config().classes)
     fail(path, fmt::format("it holds {} with {} classes, not {} with {}", config.model,
                            config.classes, model.config().model, model.config().classes));
   load_parameters(file, path, model.params());
+  return file.metadata();
 }
 
 }  // namespace etude
