@@ -11,7 +11,8 @@
 namespace etude::apps {
 namespace {
 
-constexpr const char* kExamples = R"(The folder gets model.safetensors (for `etude generate` and others), optimizer.safetensors (for
+constexpr const char* kExamples =
+    R"(The folder gets model.safetensors (for `etude generate` and others), optimizer.safetensors (for
 --resume) and steps.csv: at the end of every epoch, at the end, and on Ctrl-C or SIGTERM, which
 end the program with status 130 or 143 once the step under way is made.
 
@@ -34,9 +35,10 @@ struct Options {
 void refuse_to_overwrite(const Options& o) {
   const auto path = o.out / "model.safetensors";
   if (!o.resume && !o.force && std::filesystem::exists(path))
-    throw Error(fmt::format("{}: there is a trained model; --resume goes on with it, --force "
-                            "replaces it",
-                            path.string()));
+    throw Error(
+        fmt::format("{}: there is a trained model; --resume goes on with it, --force "
+                    "replaces it",
+                    path.string()));
 }
 
 void print(const RunFigures& f, const std::filesystem::path& out) {
@@ -48,11 +50,11 @@ void print(const RunFigures& f, const std::filesystem::path& out) {
   fmt::print("  ms a step           {:.1f} ({:.1f} to {:.1f}; data {:.2f}, model {:.1f})\n",
              f.times.median, f.times.min, f.times.max, f.times.data, f.times.model);
   fmt::print("  minutes             {:.2f}\n", f.minutes);
-  fmt::print("  files               {}\n",
-             fmt::join(std::vector{(out / "model.safetensors").string(),
-                                   (out / "optimizer.safetensors").string(),
-                                   (out / "steps.csv").string()},
-                       " "));
+  fmt::print(
+      "  files               {}\n",
+      fmt::join(std::vector{(out / "model.safetensors").string(),
+                            (out / "optimizer.safetensors").string(), (out / "steps.csv").string()},
+                " "));
 }
 
 void print_json(const RunFigures& f, const std::filesystem::path& out) {

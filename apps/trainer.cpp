@@ -26,9 +26,10 @@ double milliseconds(Clock::duration d) {
 void require_finite(ParamSet& params, int64_t step) {
   const float* values = params.values();
   if (!std::all_of(values, values + params.flat_size(), [](float v) { return std::isfinite(v); }))
-    throw Error(fmt::format("step {}: weights are not finite any more; nothing was saved since. A "
-                            "smaller --learning-rate may help",
-                            step));
+    throw Error(
+        fmt::format("step {}: weights are not finite any more; nothing was saved since. A "
+                    "smaller --learning-rate may help",
+                    step));
 }
 
 void require_same_run(const std::filesystem::path& path, const Metadata& stored,
@@ -115,9 +116,10 @@ StepReport Trainer::step() {
 
   ++step_;
   if (!std::isfinite(loss))
-    throw Error(fmt::format("step {}: the loss is not finite any more; a smaller --learning-rate "
-                            "may help",
-                            step_));
+    throw Error(
+        fmt::format("step {}: the loss is not finite any more; a smaller --learning-rate "
+                    "may help",
+                    step_));
   record_.push_back(
       {step_, epoch_, loss, milliseconds(gathered - start), milliseconds(end - gathered)});
   if (++position_ == steps_of_epoch(epoch_)) {
@@ -133,16 +135,15 @@ Metadata Trainer::identity() const {
     run[kRunPrefix + key] = value;
   };
   add("model", model_.config().model);
-  for (const auto& [key, value] : nlohmann::json::parse(to_json(model_.config())).items())
-    add(key, value.dump());
+  const auto config = nlohmann::json::parse(to_json(model_.config()));
+  for (const auto& [key, value] : config.items()) add(key, value.dump());
   for (const auto& [key, value] : roll_metadata(options_.roll)) add(key, value);
   add("sha256 of targets", midi::sha256_targets(dataset_));
   add("seed", fmt::format("{}", options_.seed));
   add("batch", fmt::format("{}", options_.batch));
   add("song-group", fmt::format("{}", options_.song_group));
   add("learning-rate", fmt::format("{}", options_.nadam.learning_rate));
-  add("embedding-update",
-      options_.embedding_update == EmbeddingUpdate::dense ? "dense" : "sparse");
+  add("embedding-update", options_.embedding_update == EmbeddingUpdate::dense ? "dense" : "sparse");
   return run;
 }
 

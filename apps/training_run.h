@@ -1,0 +1,45 @@
+#pragma once
+
+// A training run as a user sees it: progress, saving, stopping, and its figures at the end.
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "apps/trainer.h"
+
+namespace etude::apps {
+
+// Makes the folder, and throws where nothing can be written in it: before hours of work, not after.
+void prepare_folder(const std::filesystem::path& folder);
+
+// Trains to the last step. With a folder, saves there at every epoch's end and at the last step,
+// and when the user asks to stop: Interrupted, after the step under way, `how_to_resume` told.
+void run_training(Trainer& trainer, const std::string& title, const std::filesystem::path& folder,
+                  const std::string& how_to_resume);
+
+// The first step is apart: it sizes the arena and warms the caches.
+struct StepTimes {
+  double first = 0, median = 0, min = 0, max = 0;  // ms
+  double data = 0, model = 0;                      // the median's parts: each one's own median
+  double mean = 0;
+};
+StepTimes step_times(const StepRecord& record);
+
+struct RunFigures {
+  std::string model;
+  int64_t parameters, classes;
+  int64_t steps, steps_of_four_epochs;
+  std::vector<double> epoch_losses;  // the last epoch perhaps not whole
+  double last_loss;                  // mean of the last steps, at most 50
+  StepTimes times;
+  double minutes;              // of all steps made
+  double minutes_four_epochs;  // measured where the run made these and no more
+  bool projected;
+};
+RunFigures figures_of(Trainer& trainer, const std::string& name, int64_t parameters);
+
+nlohmann::ordered_json to_json(const RunFigures& figures);
+
+}  // namespace etude::apps
