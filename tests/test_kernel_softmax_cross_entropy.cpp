@@ -140,6 +140,21 @@ TEST_CASE("the gradient may take the place of the logits") {
   CHECK(logits == beside);
 }
 
+TEST_CASE("a NaN among the logits is seen in the loss and in the gradient") {
+  const CrossEntropyShape shape{1, 35};
+  for (int64_t place = 0; place < shape.classes; ++place) {
+    std::vector<float> logits(shape.classes, 0.5f), dlogits(shape.classes);
+    logits[place] = NAN;
+    Guarded loss(1), log_sum_exp(1);
+    forward(shape, logits.data(), {3}, loss.data(), log_sum_exp);
+    const int32_t target = 3;
+    kernels::cpu::softmax_cross_entropy_backward(
+        shape, 1.0f, logits.data(), &target, log_sum_exp.data(), dlogits.data(), Write::overwrite);
+    CHECK(std::isnan(*loss.data()));
+    CHECK(std::isnan(dlogits[place]));
+  }
+}
+
 TEST_CASE("cross-entropy is what PyTorch and Keras compute") {
   const Vectors vectors("softmax_cross_entropy");
   const auto cases = vectors.cases();

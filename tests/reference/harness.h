@@ -50,6 +50,7 @@ class Guarded {
   void poison(bool on) const;
 
   Layout layout_;
+  float guard_;
   std::vector<float> memory_;
 };
 
