@@ -1,7 +1,178 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
 #include "apps/commands.h"
+#include "apps/composer.h"
+#include "apps/data_options.h"
+#include "apps/model_options.h"
+#include "apps/progress.h"
+#include "apps/training_run.h"
+#include "engine/error.h"
+#include "midi/compose.h"
+#include "midi/smf.h"
+#include "midi/smf_write.h"
 
 namespace etude::apps {
+namespace {
 
-void add_generate(CLI::App&) {}
+constexpr const char* kExamples =
+    R"(A piece begins with one pitch after silence, drawn by the seed unless --start-pitch says which, or
+goes on where the primer ends. The model draws its tokens one by one: softmax at --temperature,
+then --top-k, then --top-p, then --min-p. The same seed gives the same pieces.
+
+Examples:
+  etude generate --checkpoint out/triple/model.safetensors --out piece.mid
+  etude generate --checkpoint out/triple/model.safetensors --out piece.mid --start-pitch 60 \
+    --temperature 0.9 --top-p 0.95 --seed 7
+  etude generate --checkpoint out/triple/model.safetensors --out piece.mid --variations 3
+      piece-1.mid, piece-2.mid and piece-3.mid
+  etude generate --checkpoint out/triple/model.safetensors --out more.mid \
+    --primer data/demo/midi/bach__prelude_bwv_846.mid --keep-primer)";
+
+constexpr int64_t kLongest = 1'000'000;        // columns
+constexpr uint32_t kStartStream = UINT32_MAX;  // no piece's
+
+struct Options {
+  std::filesystem::path checkpoint, out, primer;
+  double seconds = 40;
+  RollOverrides roll;
+  SamplerOptions sampler;
+  uint64_t seed = 1;
+  std::optional<int> start_pitch;
+  int variations = 1;
+  bool keep_primer = false;
+  int threads = 0;
+};
+
+std::filesystem::path variation_path(const Options& o, int number) {
+  if (o.variations == 1) return o.out;
+  auto path = o.out;
+  path.replace_filename(
+      fmt::format("{}-{}{}", o.out.stem().string(), number, o.out.extension().string()));
+  return path;
+}
+
+int64_t columns_of_piece(const Options& o, double fs) {
+  const double columns = std::round(o.seconds * fs);
+  if (columns < 1 || columns > static_cast<double>(kLongest))
+    throw Error(
+        fmt::format("--seconds {}: at {} columns a second a piece of {} columns; 1 to {} "
+                    "can be made",
+                    o.seconds, fs, columns, kLongest));
+  // Before the work, what the writer would say after it.
+  midi::compose(std::vector<midi::PitchSet>(static_cast<size_t>(columns)), {fs});
+  return static_cast<int64_t>(columns);
+}
+
+TokenSequence primer_window(const Options& o, const Checkpoint& checkpoint) {
+  const midi::Primer primer = midi::make_primer(
+      midi::read_score(o.primer), {checkpoint.roll.fs, o.roll.over(checkpoint.roll).pedal},
+      checkpoint.vocabulary);
+  if (primer.unknown > 0)
+    fmt::print(stderr,
+               "etude: {}: {} of its last {} columns are chords that the vocabulary lacks\n",
+               o.primer.string(), primer.unknown, primer.tokens.size());
+  return primer.tokens;
+}
+
+std::vector<TokenSequence> start_windows(const Options& o, const midi::Vocabulary& vocabulary) {
+  const std::vector<int> pitches = single_pitches(vocabulary);
+  if (pitches.empty() && !o.start_pitch)
+    throw Error(fmt::format("{}: its vocabulary has no single pitch to start from; give a --primer",
+                            o.checkpoint.string()));
+  RandomSequence random(o.seed, kStartStream);
+  std::vector<TokenSequence> windows;
+  for (int i = 0; i < o.variations; ++i) {
+    const auto drawn = static_cast<size_t>(random.uniform() * static_cast<double>(pitches.size()));
+    windows.push_back(start_window(vocabulary, o.start_pitch ? *o.start_pitch : pitches[drawn]));
+  }
+  return windows;
+}
+
+// The piece that is heard: with the first pitch, or with the primer where that is asked for.
+TokenSequence heard(const Options& o, const TokenSequence& window, const TokenSequence& drawn) {
+  TokenSequence piece;
+  if (o.primer.empty()) piece.push_back(window.back());
+  if (o.keep_primer)
+    for (const int32_t token : window)
+      if (token != 0) piece.push_back(token);
+  piece.insert(piece.end(), drawn.begin(), drawn.end());
+  return piece;
+}
+
+void generate(const Options& o) {
+  use_threads(o.threads);
+  Checkpoint checkpoint = read_checkpoint(o.checkpoint);
+  if (checkpoint.model.config().window != midi::kWindow)
+    throw Error(fmt::format("{}: header: a window of {} tokens, not {}", o.checkpoint.string(),
+                            checkpoint.model.config().window, midi::kWindow));
+  const double fs = o.roll.over(checkpoint.roll).fs;
+  const int64_t columns = columns_of_piece(o, fs);
+  Composition composition{{}, columns, o.seed, o.sampler};
+  if (o.primer.empty()) {
+    composition.windows = start_windows(o, checkpoint.vocabulary);
+    --composition.length;  // the first pitch is a column of the piece
+  } else {
+    composition.windows.assign(static_cast<size_t>(o.variations), primer_window(o, checkpoint));
+  }
+  check_writable(variation_path(o, 1));
+  Progress progress("generate", "tokens", composition.length);
+  const auto drawn =
+      compose_tokens(checkpoint, composition, [&](int64_t n) { progress.advance(n); });
+  for (int i = 0; i < o.variations; ++i) {
+    const auto number = static_cast<size_t>(i);
+    const auto piece = heard(o, composition.windows[number], drawn[number]);
+    const auto path = variation_path(o, i + 1);
+    midi::write_score(path, midi::compose(midi::columns_of(checkpoint.vocabulary, piece), {fs}));
+    fmt::print("{}: {:g} seconds, {} columns\n", path.string(),
+               static_cast<double>(piece.size()) / fs, piece.size());
+  }
+}
+
+void add_sampler_options(CLI::App& command, SamplerOptions& sampler) {
+  command
+      .add_option("--temperature", sampler.temperature,
+                  "Below 1 likelier, above 1 stranger; 0 always takes the likeliest")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 100.0));
+  command.add_option("--top-k", sampler.top_k, "Draw among so many likeliest; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--top-p", sampler.top_p, "Draw among the likeliest that have so much in sum")
+      ->capture_default_str()
+      ->check(CLI::Range(1e-6, 1.0));
+  command.add_option("--min-p", sampler.min_p, "Draw among those so likely, the likeliest being 1")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+}
+
+}  // namespace
+
+void add_generate(CLI::App& program) {
+  auto* command = program.add_subcommand("generate", "Compose a new piece as MIDI");
+  auto options = std::make_shared<Options>();
+  command->add_option("--checkpoint", options->checkpoint, "A model.safetensors")->required();
+  command->add_option("--out", options->out, "The MIDI file to write")->required();
+  command->add_option("--seconds", options->seconds, "Length of the piece")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  add_sampler_options(*command, options->sampler);
+  command->add_option("--seed", options->seed, "Of everything drawn")->capture_default_str();
+  auto* primer = command->add_option("--primer", options->primer,
+                                     "Go on after this MIDI file's last 50 columns");
+  command->add_option("--start-pitch", options->start_pitch, "MIDI number of the first note")
+      ->check(CLI::Range(0, 127))
+      ->excludes(primer);
+  command->add_flag("--keep-primer", options->keep_primer, "Begin with these columns")
+      ->needs(primer);
+  command->add_option("--variations", options->variations, "So many pieces, OUT-1.mid and on")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  add_roll_overrides(*command, options->roll, "the checkpoint's", "the checkpoint's");
+  add_threads_option(*command, options->threads);
+  command->footer(kExamples);
+  command->callback([options] { generate(*options); });
+}
 
 }  // namespace etude::apps

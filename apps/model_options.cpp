@@ -53,7 +53,7 @@ ModelConfig make_config(const ModelOptions& options, int64_t classes) {
   config.heads = options.heads.value_or(config.heads);
   config.attention_width = options.attention_width.value_or(config.attention_width);
   config.attention_sigmoid = !options.plain_scores;
-  config.dropout = options.dropout.value_or(config.dropout);
+  if (options.dropout) config.dropout = static_cast<float>(*options.dropout);
   return config;
 }
 

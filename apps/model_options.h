@@ -14,7 +14,7 @@ namespace etude::apps {
 struct ModelOptions {
   std::string model = "triple";
   std::optional<int64_t> stack, heads, attention_width;
-  std::optional<float> dropout;
+  std::optional<double> dropout;
   bool plain_scores = false;  // no sigmoid in the attention
   int64_t classes = 0;        // of the softmax, if more than the vocabulary has
 };

@@ -59,7 +59,8 @@ void add_params(CLI::App& program) {
   auto* command = program.add_subcommand("params", "Parameters by layer and model");
   auto options = std::make_shared<Options>();
   command
-      ->add_option("--vocab", options->classes, "Classes of the softmax: the tokens, and the unused 0")
+      ->add_option("--vocab", options->classes,
+                   "Classes of the softmax: the tokens, and the unused 0")
       ->capture_default_str()
       ->check(CLI::Range(2, 10'000'000));
   add_stack_option(*command, options->model, "Also a stack of so many bidirectional GRUs");

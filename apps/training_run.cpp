@@ -9,6 +9,7 @@
 #include "apps/progress.h"
 #include "apps/stop_request.h"
 #include "engine/atomic_file.h"
+#include "engine/error.h"
 
 namespace etude::apps {
 namespace {
@@ -51,9 +52,15 @@ void tell_epoch(Progress& progress, const Trainer& trainer) {
 
 }  // namespace
 
+void check_writable(const std::filesystem::path& file) {
+  if (std::filesystem::is_directory(file))
+    throw Error(fmt::format("{}: cannot be written: it is a folder", file.string()));
+  const AtomicFile probe(file);  // never committed
+}
+
 void prepare_folder(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
-  AtomicFile probe(folder / "steps.csv");  // never committed
+  check_writable(folder / "steps.csv");
 }
 
 void run_training(Trainer& trainer, const std::string& title, const std::filesystem::path& folder,

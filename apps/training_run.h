@@ -11,7 +11,9 @@
 
 namespace etude::apps {
 
-// Makes the folder, and throws where nothing can be written in it: before hours of work, not after.
+// Throw where a file, or anything in a folder (which is made), cannot be written: before hours of
+// work, not after.
+void check_writable(const std::filesystem::path& file);
 void prepare_folder(const std::filesystem::path& folder);
 
 // Trains to the last step. With a folder, saves there at every epoch's end and at the last step,
