@@ -85,15 +85,21 @@ struct Output {
   int64_t stride;
 };
 
-// One step of kRows rows and one vector of units.
-template <int kRows>
+// One step of kRows rows and one vector of units; `kWhole` promises that all its lanes are units.
+template <int kRows, bool kWhole>
 void forward_block(const Rows& rows, const GruWeights& w, const GatePanelRow* panel, int64_t row,
                    int64_t step, int64_t unit, const Output& out) {
   const GruShape& s = rows.s;
+  // A row's next gates lie a step away, where no hardware prefetcher looks for them; the product
+  // below is long enough to fetch them behind it.
+  for (int i = 0; i < kRows && step + 1 < s.time; ++i)
+    for (int gate = 0; gate < 3; ++gate)
+      __builtin_prefetch(rows.gates(row + i, step + 1) + gate * s.units + unit, 1);
+
   Vec sums[kRows][3] = {};
   multiply_panel<kRows, 3>(sums, rows.previous(row, step), s.time * s.units, s.units, panel);
 
-  const int64_t lanes = s.units - unit;
+  const int64_t lanes = kWhole ? kLanes : s.units - unit;
   const auto bias = [&](const float* b, int gate) {
     return load(b + gate * s.units + unit, lanes);
   };
@@ -117,6 +123,15 @@ void forward_block(const Rows& rows, const GruWeights& w, const GatePanelRow* pa
   }
 }
 
+template <bool kWhole>
+void forward_units(const Rows& rows, const GruWeights& w, const GatePanelRow* panel, int64_t begin,
+                   int64_t end, int64_t step, int64_t unit, const Output& out) {
+  int64_t row = begin;
+  for (; row + kForwardRows <= end; row += kForwardRows)
+    forward_block<kForwardRows, kWhole>(rows, w, panel, row, step, unit, out);
+  for (; row < end; ++row) forward_block<1, kWhole>(rows, w, panel, row, step, unit, out);
+}
+
 void forward_tile(const Rows& rows, const GruWeights& w, const std::vector<GatePanelRow>& packed,
                   int64_t begin, int64_t end, const Output& out) {
   const GruShape& s = rows.s;
@@ -124,39 +139,46 @@ void forward_tile(const Rows& rows, const GruWeights& w, const std::vector<GateP
   for (int64_t step = 0; step < s.time; ++step) {
     for (int64_t unit = 0; unit < s.units; unit += kLanes) {
       const GatePanelRow* panel = packed.data() + unit / kLanes * s.units;
-      int64_t row = begin;
-      for (; row + kForwardRows <= end; row += kForwardRows)
-        forward_block<kForwardRows>(rows, w, panel, row, step, unit, out);
-      for (; row < end; ++row) forward_block<1>(rows, w, panel, row, step, unit, out);
+      if (unit + kLanes <= s.units)
+        forward_units<true>(rows, w, panel, begin, end, step, unit, out);
+      else
+        forward_units<false>(rows, w, panel, begin, end, step, unit, out);
     }
   }
 }
 
-// The gates' gradients of one row and step, in place of the gates and the candidate; `carry` comes
-// in as the gradient that the later steps sent back and leaves as dh z, the part that skips the
-// gates.
-void backward_gates(const Rows& rows, int64_t row, int64_t step, const float* dy, float* carry) {
+// The gradients of one vector of one row's gates, in place of the gates and the candidate. `carry`
+// comes in as the gradient that the later steps sent back and leaves as dh z, the part that skips
+// the gates.
+template <bool kWhole>
+void backward_gates(const Rows& rows, int64_t row, int64_t step, int64_t unit, const float* dy,
+                    float* carry) {
   const int64_t units = rows.s.units;
-  float* gates = rows.gates(row, step);
-  float* candidates = rows.candidate(row, step);
-  const float* previous = rows.previous(row, step);
-  for (int64_t unit = 0; unit < units; unit += kLanes) {
-    const int64_t lanes = units - unit;
-    Vec dh = load(carry + unit, lanes);
-    if (dy) dh += load(dy + unit, lanes);
-    const Vec z = load(gates + unit, lanes);
-    const Vec r = load(gates + units + unit, lanes);
-    const Vec g = load(gates + 2 * units + unit, lanes);
-    const Vec candidate = load(candidates + unit, lanes);
-    const Vec dz = dh * (load(previous + unit, lanes) - g) * z * (1.0f - z);
-    const Vec dg = dh * (1.0f - z) * (1.0f - g * g);
-    const Vec dr = dg * candidate * r * (1.0f - r);
-    store(gates + unit, dz, lanes);
-    store(gates + units + unit, dr, lanes);
-    store(gates + 2 * units + unit, dg, lanes);
-    store(candidates + unit, dg * r, lanes);
-    store(carry + unit, dh * z, lanes);
-  }
+  const int64_t lanes = kWhole ? kLanes : units - unit;
+  float* gates = rows.gates(row, step) + unit;
+  float* candidates = rows.candidate(row, step) + unit;
+  Vec dh = load(carry + unit, lanes);
+  if (dy) dh += load(dy + unit, lanes);
+  const Vec z = load(gates, lanes);
+  const Vec r = load(gates + units, lanes);
+  const Vec g = load(gates + 2 * units, lanes);
+  const Vec candidate = load(candidates, lanes);
+  const Vec previous = load(rows.previous(row, step) + unit, lanes);
+  const Vec dz = dh * (previous - g) * z * (1.0f - z);
+  const Vec dg = dh * (1.0f - z) * (1.0f - g * g);
+  const Vec dr = dg * candidate * r * (1.0f - r);
+  store(gates, dz, lanes);
+  store(gates + units, dr, lanes);
+  store(gates + 2 * units, dg, lanes);
+  store(candidates, dg * r, lanes);
+  store(carry + unit, dh * z, lanes);
+}
+
+void backward_row(const Rows& rows, int64_t row, int64_t step, const float* dy, float* carry) {
+  int64_t unit = 0;
+  for (; unit + kLanes <= rows.s.units; unit += kLanes)
+    backward_gates<true>(rows, row, step, unit, dy, carry);
+  if (unit < rows.s.units) backward_gates<false>(rows, row, step, unit, dy, carry);
 }
 
 // carry += (dz, dr, dg r) R^T for kRows rows and one panel of units.
@@ -191,7 +213,7 @@ void backward_tile(const Rows& rows, const std::vector<UnitPanelRow>& packed, in
   const auto carry_of = [&](int64_t row) { return carry.data() + (row - begin) * s.units; };
   for (int64_t step = s.time - 1; step >= 0; --step) {
     for (int64_t row = begin; row < end; ++row)
-      backward_gates(rows, row, step, rows.output(out.dy, out.stride, row, step), carry_of(row));
+      backward_row(rows, row, step, rows.output(out.dy, out.stride, row, step), carry_of(row));
     if (step == 0) break;  // the state before the first step is a constant
     for (int64_t unit = 0; unit < s.units; unit += width) {
       const UnitPanelRow* panel = packed.data() + unit / width * 3 * s.units;

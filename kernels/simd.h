@@ -66,42 +66,61 @@ inline float horizontal_max(Vec v) {
   return largest;
 }
 
-// exp(x) = 2^n exp(r), n = round(x / ln 2), r in [-ln 2 / 2, ln 2 / 2] by a Taylor polynomial whose
-// next term is below 2^-26. Relative error below 2 ulp; below -87.3 the result is 0, not denormal;
-// above 88 it stays at exp(88).
-inline Vec exp(Vec x) {
-  const IntVec too_small = x < -87.3f;
-  // In this order a NaN, whose comparisons are false, stays.
-  x = minimum(broadcast(88.0f), maximum(broadcast(-87.3f), x));
+namespace detail {
+
+// x = n ln 2 + r with r in [-ln 2 / 2, ln 2 / 2]; `power` is 2^n. x from -87.3 to 88.
+struct Reduced {
+  Vec r;
+  IntVec exponent;  // n, where a float keeps its exponent
+};
+
+inline Reduced reduce(Vec x) {
   // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
   const Vec shifted = x * 1.44269504f + 12582912.0f;
   const Vec n = shifted - 12582912.0f;
-  const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
+  return {(x - n * 0.693359375f) + n * 2.12194440e-4f,  // ln 2 in two parts
+          std::bit_cast<IntVec>(shifted) << 23};
+}
+
+// (exp(r) - 1) / r by a Taylor polynomial whose next term is below 2^-26.
+inline Vec expm1_quotient(Vec r) {
   Vec p = broadcast(1.0f / 5040);
   p = p * r + 1.0f / 720;
   p = p * r + 1.0f / 120;
   p = p * r + 1.0f / 24;
   p = p * r + 1.0f / 6;
   p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  const IntVec exponent = std::bit_cast<IntVec>(shifted) << 23;
-  const Vec result = std::bit_cast<Vec>(std::bit_cast<IntVec>(p) + exponent);
-  return select(too_small, Vec{}, result);
+  return p * r + 1.0f;
 }
 
-inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exp(-x)); }
+// In this order a NaN, whose comparisons are false, stays.
+inline Vec clamp(Vec x, float least, float most) {
+  return minimum(broadcast(most), maximum(broadcast(least), x));
+}
 
-// Near 0 the quotient would cancel, so there the odd Taylor polynomial takes over.
+inline Vec exp_within(Vec x) {
+  const Reduced reduced = reduce(x);
+  const Vec p = expm1_quotient(reduced.r) * reduced.r + 1.0f;
+  return std::bit_cast<Vec>(std::bit_cast<IntVec>(p) + reduced.exponent);
+}
+
+}  // namespace detail
+
+// Relative error below 2 ulp; below -87.3 the result is 0, not denormal; above 88 it stays there.
+inline Vec exp(Vec x) {
+  return select(x < -87.3f, Vec{}, detail::exp_within(detail::clamp(x, -87.3f, 88.0f)));
+}
+
+inline Vec sigmoid(Vec x) {
+  return 1.0f / (1.0f + detail::exp_within(detail::clamp(-x, -87.3f, 88.0f)));
+}
+
+// tanh(x) = e / (e + 2), e = exp(2x) - 1 = 2^n (exp(r) - 1) + (2^n - 1): nothing cancels near 0.
 inline Vec tanh(Vec x) {
-  const Vec square = x * x;
-  Vec p = broadcast(62.0f / 2835);
-  p = p * square - 17.0f / 315;
-  p = p * square + 2.0f / 15;
-  p = p * square - 1.0f / 3;
-  const Vec small = x + x * square * p;
-  const Vec large = 1.0f - 2.0f / (1.0f + exp(2.0f * x));
-  return select(square < 0.0625f, small, large);
+  const detail::Reduced reduced = detail::reduce(detail::clamp(2.0f * x, -20.0f, 20.0f));
+  const Vec power = std::bit_cast<Vec>(reduced.exponent + (127 << 23));
+  const Vec e = power * (detail::expm1_quotient(reduced.r) * reduced.r) + (power - 1.0f);
+  return e / (e + 2.0f);
 }
 
 }  // namespace etude::kernels::cpu
