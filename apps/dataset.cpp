@@ -10,6 +10,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "apps/commands.h"
@@ -190,7 +191,9 @@ std::vector<std::uint8_t> batches_file(const midi::Dataset& data, const Options&
 }
 
 void run(const Options& options) {
-  const auto data = midi::load_dataset(options.path, options.data);
+  midi::DatasetOptions with_all_cores = options.data;
+  with_all_cores.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const auto data = midi::load_dataset(options.path, with_all_cores);
   for (const auto& [file, reason] : data.skipped) {
     fmt::print(stderr, "etude: skipped {}: {}\n", file, reason);
   }

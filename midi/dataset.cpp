@@ -142,6 +142,8 @@ Loaded load(const Source& source, const RollOptions& options) {
     loaded.steps.assign(begin, end);
   } catch (const Error& error) {
     loaded.fault = error.why;
+  } catch (const std::exception& error) {  // out of memory; it must not leave a thread
+    loaded.fault = error.what();
   }
   return loaded;
 }

@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string>
+#include <system_error>
 
 #include "midi/error.h"
 
@@ -64,7 +66,15 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::size
   return bytes;
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
+void write_file_atomically(const std::filesystem::path& wanted,
+                           std::span<const std::uint8_t> bytes) {
+  // A link stays a link. What is no file (/dev/stdout) must not be renamed over.
+  std::error_code absent;
+  const auto resolved = std::filesystem::canonical(wanted, absent);
+  const std::filesystem::path path = absent ? wanted : resolved;
+  if (!absent && !std::filesystem::is_regular_file(path)) {
+    throw Error(wanted.string(), "cannot be written: not a regular file");
+  }
   std::string temporary = path.string() + ".XXXXXX";
   const Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
   if (file.fd < 0) fail(path, "cannot be written");

@@ -32,8 +32,8 @@ struct PianoRoll {
   std::int64_t columns() const { return static_cast<std::int64_t>(played.size()); }
 };
 
-// The widest roll: 9 days at 5 columns a second.
-inline constexpr std::int64_t kMaxColumns = std::int64_t{1} << 22;
+// The widest roll: 58 hours at 5 columns a second, 32 MiB.
+inline constexpr std::int64_t kMaxColumns = std::int64_t{1} << 20;
 
 // Throws Error when no note of the score is ever closed (pretty_midi then has no instrument),
 // LimitError beyond kMaxTicks or kMaxColumns. A drum kit (channel 10) as first instrument gives a

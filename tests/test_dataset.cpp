@@ -250,7 +250,7 @@ TEST_CASE("hostile tables") {
   const std::string csv =
       std::string(kHead) + "a,\"b, \"\"c\"\"\",train,2004,x.mid,w,1\na,b,test,2004,x.mid,w,1\n";
   const std::string json = R"({"split":{"0":"train"},"midi_filename":{"0":"x.mid"}})";
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 400; ++i) {
     for (const bool is_csv : {true, false}) {
       std::string text = is_csv ? csv : json;
       for (auto k = random() % 3 + 1; k > 0; --k)
@@ -270,7 +270,7 @@ TEST_CASE("a sample is drawn by the seed, kept in file order, and made of files 
   folder.write("bad.mid", "");
   std::set<Names> seen;
   std::map<std::string, int> drawn;
-  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
     const auto sample = load_dataset(folder.path(), {.sample = 3, .seed = seed});
     CHECK(sample.songs.size() == 3);
     CHECK(std::ranges::is_sorted(names(sample)));
@@ -278,9 +278,9 @@ TEST_CASE("a sample is drawn by the seed, kept in file order, and made of files 
     seen.insert(names(sample));
     for (const auto& name : names(sample)) ++drawn[name];
   }
-  CHECK(seen.size() > 50);  // of 120
+  CHECK(seen.size() > 25);  // of 120
   CHECK(drawn.size() == 10);
-  for (const auto& [name, count] : drawn) CHECK(std::abs(count - 60) < 35);
+  for (const auto& [name, count] : drawn) CHECK(std::abs(count - 18) < 14);
   CHECK(load_dataset(folder.path(), {.sample = 10}).songs.size() == 10);
 }
 

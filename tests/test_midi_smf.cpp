@@ -349,7 +349,12 @@ TEST_CASE("files are written whole or not at all") {
         }).find("cannot be written: No such file") != std::string::npos);
   fs::create_directory(folder / "b.mid");
   CHECK_THROWS_AS(write_score(folder / "b.mid", score), Error);
-  CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 2);  // nothing is left over
+  CHECK_THROWS_AS(write_score("/dev/null", score), Error);
+  fs::create_symlink("a.mid", folder / "link.mid");
+  write_file_atomically(folder / "link.mid", "through");
+  CHECK(fs::is_symlink(folder / "link.mid"));
+  CHECK(file_text(folder / "a.mid") == "through");
+  CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 3);  // nothing is left over
 }
 
 TEST_CASE("hostile: cut anywhere") {
