@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "engine/error.h"
+#include "midi/dataset.h"
 
 namespace etude::apps {
 namespace {
@@ -43,6 +44,12 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
   LoadedModel loaded = load_model(path);
   return {std::move(loaded.model), make_vocabulary(loaded.tokens, path),
           read_roll(loaded.metadata, path)};
+}
+
+void require_window(const Checkpoint& checkpoint, const std::filesystem::path& path) {
+  if (const int64_t window = checkpoint.model.config().window; window != midi::kWindow)
+    throw Error(fmt::format("{}: header: the model reads windows of {} tokens, not {}",
+                            path.string(), window, midi::kWindow));
 }
 
 Metadata roll_metadata(const midi::RollOptions& roll) {

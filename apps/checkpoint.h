@@ -19,6 +19,9 @@ struct Checkpoint {
 // Throws Error naming the file, the place and the fault.
 Checkpoint read_checkpoint(const std::filesystem::path& path);
 
+// Error where the model reads windows of another length than the data has.
+void require_window(const Checkpoint& checkpoint, const std::filesystem::path& path);
+
 // The entries of a model file's metadata from which `roll` is read again.
 Metadata roll_metadata(const midi::RollOptions& roll);
 

@@ -47,7 +47,7 @@ void add_roll_overrides(CLI::App& command, RollOverrides& roll, const std::strin
   command
       .add_option("--pedal", roll.pedal,
                   "Sustain pedal: compat (as pretty_midi today) or off (as in 2019)")
-      ->default_str(otherwise_pedal)
+      ->option_text(fmt::format("compat|off [{}]", otherwise_pedal))
       ->transform(CLI::CheckedTransformer(std::map<std::string, midi::Pedal>{
           {"compat", midi::Pedal::compat}, {"off", midi::Pedal::off}}));
 }

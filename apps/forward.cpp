@@ -45,11 +45,11 @@ void forward(const std::filesystem::path& checkpoint, const std::string& tokens)
 }  // namespace
 
 void add_forward(CLI::App& program) {
-  auto* command = program.add_subcommand("forward", "the logits of one window, as JSON");
+  auto* command = program.add_subcommand("forward", "The logits of one window, as JSON");
   auto checkpoint = std::make_shared<std::filesystem::path>();
   auto tokens = std::make_shared<std::string>();
-  command->add_option("--checkpoint", *checkpoint, "a model.safetensors")->required();
-  command->add_option("--tokens", *tokens, "the window's token numbers, joined by commas")
+  command->add_option("--checkpoint", *checkpoint, "A model.safetensors")->required();
+  command->add_option("--tokens", *tokens, "The window's token numbers, joined by commas")
       ->required();
   command->footer(
       "Example:\n  etude forward --checkpoint out/triple/model.safetensors --tokens "

@@ -9,6 +9,7 @@
 #include "apps/progress.h"
 #include "apps/training_run.h"
 #include "engine/error.h"
+#include "kernels/parallel.h"
 #include "midi/compose.h"
 #include "midi/smf.h"
 #include "midi/smf_write.h"
@@ -101,12 +102,16 @@ TokenSequence heard(const Options& o, const TokenSequence& window, const TokenSe
   return piece;
 }
 
+// One piece is too little work for several threads: they would wait for each other most of the
+// time.
+int threads_to_use(const Options& o) {
+  return o.threads > 0 ? o.threads : std::min(o.variations, kernels::cpu::threads());
+}
+
 void generate(const Options& o) {
-  use_threads(o.threads);
+  use_threads(threads_to_use(o));
   Checkpoint checkpoint = read_checkpoint(o.checkpoint);
-  if (checkpoint.model.config().window != midi::kWindow)
-    throw Error(fmt::format("{}: header: a window of {} tokens, not {}", o.checkpoint.string(),
-                            checkpoint.model.config().window, midi::kWindow));
+  require_window(checkpoint, o.checkpoint);
   const double fs = o.roll.over(checkpoint.roll).fs;
   const int64_t columns = columns_of_piece(o, fs);
   Composition composition{{}, columns, o.seed, o.sampler};

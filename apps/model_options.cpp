@@ -85,7 +85,7 @@ void add_training_options(CLI::App& command, TrainingOptions& options) {
   command
       .add_option("--embedding-update", options.embedding_update,
                   "dense (all rows move, as in PyTorch) or sparse (as in TensorFlow)")
-      ->default_str("dense")
+      ->option_text("dense|sparse [dense]")
       ->transform(CLI::CheckedTransformer(std::map<std::string, EmbeddingUpdate>{
           {"dense", EmbeddingUpdate::dense}, {"sparse", EmbeddingUpdate::sparse}}));
 }
