@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the logits of `etude forward` with PyTorch's, for one checkpoint and several windows.
 
-    check_logits.py out/triple/model.safetensors --etude ../../build/etude
+    check_logits.py out/triple/model.safetensors --etude build/release/apps/etude
 """
 
 from __future__ import annotations

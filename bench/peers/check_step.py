@@ -3,7 +3,7 @@
 
 Both start from the same random checkpoint, take the same minibatch and use no dropout.
 
-    check_step.py --etude ../../build/etude --data ../../data/demo/midi --model triple
+    check_step.py --etude build/release/apps/etude --data data/demo/midi --model triple
 """
 
 from __future__ import annotations

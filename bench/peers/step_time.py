@@ -6,8 +6,8 @@ on, in processes of their own, so that both meet the same machine. The PyTorch p
 runs. Each round's first steps are warm-up and not counted. PyTorch gets the minibatches of Etude's run, or,
 alone, random ones.
 
-    step_time.py --etude ../../build/etude --data maestro100          both
-    step_time.py --twin-only                                          PyTorch alone
+    step_time.py --etude build/release/apps/etude --data data/demo/midi --vocab 36011    both
+    step_time.py --twin-only                                                        PyTorch alone
 """
 
 from __future__ import annotations
@@ -96,11 +96,13 @@ class Twin:
 
 def etude_steps(etude: Etude, model: str, count: int, options: argparse.Namespace) -> dict[str, Any]:
     """Runs `count` steps of Etude in a process of its own; times from its steps.csv."""
+    vocab = ["--vocab", str(options.vocab)] if options.vocab else []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows, run = etude.train(
             model, folder, count, options.seed,
-            "--batch", str(options.batch), "--dropout", str(options.dropout), *options.etude_option,
+            "--batch", str(options.batch), "--dropout", str(options.dropout),
+            *vocab, *options.etude_option,
         )  # fmt: skip
         tensors, _ = etude_torch.read_tensors(folder / "model.safetensors")
         return {
@@ -186,7 +188,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=8, help="counted steps a round (default: %(default)s)")
     parser.add_argument("--warmup", type=int, default=2, help="uncounted steps a round (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument("--vocab", type=int, default=0, help="classes (default: the data's; 36011 with --twin-only)")
+    parser.add_argument("--vocab", type=int, default=0, help="classes, if more than the data's (36011 with --twin-only)")
     parser.add_argument("--dropout", type=float, default=0.3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON ('-': instead of the table)")
@@ -194,7 +196,7 @@ def main() -> int:
     parser.add_argument("--etude-only", action="store_true", help="Etude alone")
     parser.add_argument(
         "--etude-option", action="append", default=[], metavar="WORD",
-        help="one more word for `etude train`, as in --etude-option=--vocab --etude-option=36011",
+        help="one more word for `etude train`, as in --etude-option=--heads --etude-option=2",
     )
     parser.add_argument("--worker", choices=etude_torch.MODELS, help=argparse.SUPPRESS)
     parser.add_argument("--minibatches", help=argparse.SUPPRESS)
@@ -211,6 +213,8 @@ def main() -> int:
     if unknown:
         parser.error(f"unknown model '{unknown[0]}'")
 
+    if os.getloadavg()[0] > 0.5:
+        print(f"warning: the machine is busy (load {os.getloadavg()[0]:.1f}); such times say little", file=sys.stderr)
     etude = None if options.twin_only else Etude(options.etude, options.data, options.threads)
     report: dict[str, Any] = {
         "format": "etude-step-time",
@@ -238,6 +242,7 @@ def main() -> int:
             report["models"][model] = result
             if not quiet:
                 print(row(model, result), flush=True)
+    report["machine"]["load_at_end"] = os.getloadavg()[0]
     if options.json:
         text = json.dumps(report, indent=1) + "\n"
         if quiet:
