@@ -17,5 +17,6 @@ void add_table(CLI::App& program);
 void add_generate(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_forward(CLI::App& program);
+void add_report(CLI::App& program);
 
 }  // namespace etude::apps

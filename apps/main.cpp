@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
   add_generate(program);
   add_evaluate(program);
   add_forward(program);
+  add_report(program);
 
   const int status = run(program, argc, argv);
   // A full disk shows itself only here.

@@ -1,0 +1,31 @@
+#pragma once
+
+// The page about a table of models: what was run, the figures, the loss curves, the pieces with
+// their rolls, to look at and to play. One HTML file that needs nothing but itself, apart from the
+// links to the .mid files beside it.
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "midi/instrument.h"
+
+namespace etude::apps::report {
+
+struct Piece {
+  std::string name;  // the model's
+  std::string file;  // the link
+  std::string roll_svg;
+  std::vector<midi::Note> notes;
+};
+
+struct Page {
+  nlohmann::ordered_json table;  // as `etude table --json` prints it
+  std::string loss_svg;
+  std::vector<Piece> pieces;
+};
+
+// Throws nlohmann::json::exception where the table lacks something.
+std::string to_html(const Page& page);
+
+}  // namespace etude::apps::report
