@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the logits of `etude forward` with PyTorch's, for one checkpoint and several windows.
 
-    check_logits.py out/triple/model.safetensors --etude build/release/apps/etude
+check_logits.py out/triple/model.safetensors --etude build/release/apps/etude
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def main() -> int:
     parser.add_argument("--etude", required=True, metavar="PROGRAM", help="the built `etude` program")
     parser.add_argument("--windows", type=int, default=5, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the random windows (default: %(default)s)")
-    parser.add_argument("--limit", type=float, default=1e-4, help="on the relative difference (default: %(default)s)")
+    parser.add_argument(
+        "--limit", type=float, default=1e-4, help="on the relative difference (default: %(default)s)"
+    )
     options = parser.parse_args()
 
     etude = Etude(options.etude)
@@ -44,7 +46,9 @@ def main() -> int:
     exact.double().eval()
     classes = model.config.classes
     print(f"model {model.model}, {classes} classes")
-    print(f"{'window':12s} {'largest logit':>14s} {'max abs diff':>13s} {'relative':>10s}   PyTorch's own, to double")
+    print(
+        f"{'window':12s} {'largest logit':>14s} {'max abs diff':>13s} {'relative':>10s}   PyTorch's own, to double"
+    )
     worst = 0.0
     for name, tokens in windows(classes, model.config.window, options.windows, options.seed):
         found = torch.tensor(etude.logits(options.checkpoint, tokens), dtype=torch.float64)
@@ -61,7 +65,9 @@ def main() -> int:
         worst = max(worst, relative if relative == relative else float("inf"))
         print(f"{name:12s} {largest:14.6f} {difference:13.3g} {relative:10.3g}   {own:.3g}")
     good = worst <= options.limit
-    print(f"{'equal' if good else 'NOT EQUAL'}: largest relative difference {worst:.3g}, limit {options.limit:g}")
+    print(
+        f"{'equal' if good else 'NOT EQUAL'}: largest relative difference {worst:.3g}, limit {options.limit:g}"
+    )
     return 0 if good else 1
 
 

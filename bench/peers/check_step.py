@@ -53,10 +53,17 @@ def main() -> int:
     add_etude_options(parser)
     parser.add_argument("--model", choices=etude_torch.MODELS, default="triple")
     parser.add_argument("--steps", type=int, default=1, help="how many (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the initial values and the minibatches (default: %(default)s)")
-    parser.add_argument("--limit", type=float, default=1e-4, help="on the relative differences (default: %(default)s)")
     parser.add_argument(
-        "--change-limit", type=float, default=0.01, help="on the column `of the change` (default: %(default)s)"
+        "--seed", type=int, default=1, help="of the initial values and the minibatches (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--limit", type=float, default=1e-4, help="on the relative differences (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--change-limit",
+        type=float,
+        default=0.01,
+        help="on the column `of the change` (default: %(default)s)",
     )
     parser.add_argument(
         "--init", choices=("lively", "keras"), default="lively",
@@ -84,14 +91,21 @@ def main() -> int:
     exact = copy.deepcopy(twin).double()
     losses, _ = (
         [etude_torch.train_step(model, optimiser, x, y) for x, y in zip(data.inputs, data.targets)]
-        for model, optimiser in ((twin.train(), etude_torch.nadam(twin)), (exact.train(), etude_torch.nadam(exact)))
+        for model, optimiser in (
+            (twin.train(), etude_torch.nadam(twin)),
+            (exact.train(), etude_torch.nadam(exact)),
+        )
     )
     found = etude_torch.export_tensors(trained)
     wanted = etude_torch.export_tensors(twin)
     reference = etude_torch.export_tensors(exact)
 
-    print(f"model {options.model}, {config.classes} classes, minibatch {data.inputs.shape[1]}, {options.steps} step(s)")
-    print(f"{'tensor':36s} {'relative':>10s} {'of the change':>14s} {'max abs diff':>13s} {'to double':>10s} {'PyTorch to double':>18s}")
+    print(
+        f"model {options.model}, {config.classes} classes, minibatch {data.inputs.shape[1]}, {options.steps} step(s)"
+    )
+    print(
+        f"{'tensor':36s} {'relative':>10s} {'of the change':>14s} {'max abs diff':>13s} {'to double':>10s} {'PyTorch to double':>18s}"
+    )
     worst = change_worst = 0.0
     unclear = []
     for key, value in wanted.items():
@@ -115,7 +129,9 @@ def main() -> int:
     for step, (row, loss) in enumerate(zip(rows, losses), start=1):
         figure = abs(row["loss_per_sample"] - loss) / abs(loss)
         loss_worst = max(loss_worst, figure if figure == figure else math.inf)
-        print(f"loss per sample, step {step}: Etude {row['loss_per_sample']:.7f}, PyTorch {loss:.7f}, relative {figure:.3g}")
+        print(
+            f"loss per sample, step {step}: Etude {row['loss_per_sample']:.7f}, PyTorch {loss:.7f}, relative {figure:.3g}"
+        )
     good = worst <= options.limit and loss_worst <= options.limit and change_worst <= options.change_limit
     print(
         f"{'equal' if good else 'NOT EQUAL'}: parameters within {worst:.3g}, loss within {loss_worst:.3g} (limit "

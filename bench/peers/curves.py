@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains Etude and PyTorch from the same weights on the same minibatches and compares their loss curves.
 
-    curves.py --etude build/release/apps/etude --data maestro100 --model triple --steps 300 --out curves.csv
+curves.py --etude build/release/apps/etude --data maestro100 --model triple --steps 300 --out curves.csv
 """
 
 from __future__ import annotations
@@ -72,9 +72,18 @@ def main() -> int:
     add_etude_options(parser)
     parser.add_argument("--model", choices=etude_torch.MODELS, default="triple")
     parser.add_argument("--steps", type=int, default=300, help="(default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the initial values and the minibatches (default: %(default)s)")
-    parser.add_argument("--limit", type=float, default=0.01, help="on the relative difference of the means (default: %(default)s)")
-    parser.add_argument("--every", type=int, default=50, help="steps between the lines printed (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the initial values and the minibatches (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=0.01,
+        help="on the relative difference of the means (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--every", type=int, default=50, help="steps between the lines printed (default: %(default)s)"
+    )
     parser.add_argument(
         "--control", action="store_true",
         help="train PyTorch a second time from weights changed by one part in ten million: how far rounding alone leads apart",
@@ -117,7 +126,11 @@ def main() -> int:
     print(f"{'step':>6s} " + " ".join(f"{name:>10s}" for name in curves) + "   Etude to PyTorch")
     for step in sorted({1, options.steps} | set(range(options.every, options.steps + 1, options.every))):
         losses = [curve[step - 1] for curve in curves.values()]
-        print(f"{step:6d} " + " ".join(f"{loss:10.5f}" for loss in losses) + f" {relative(losses[0], losses[1]):18.3g}")
+        print(
+            f"{step:6d} "
+            + " ".join(f"{loss:10.5f}" for loss in losses)
+            + f" {relative(losses[0], losses[1]):18.3g}"
+        )
     width = min(WINDOW, options.steps)
     figure = 0.0
     for name in reversed(others):
@@ -128,7 +141,9 @@ def main() -> int:
             f"{width * (group - 1) + 1} to {width * group}), of a single step {worst:.3g} (step {where})"
         )
     good = figure <= options.limit
-    print(f"{'equal' if good else 'NOT EQUAL'}: means over {width} steps within {figure:.3g}, limit {options.limit:g}")
+    print(
+        f"{'equal' if good else 'NOT EQUAL'}: means over {width} steps within {figure:.3g}, limit {options.limit:g}"
+    )
     return 0 if good else 1
 
 

@@ -80,7 +80,9 @@ class Etude:
     def minibatches(self, count: int, seed: int, folder: Path, *more: str) -> Minibatches:
         """The first minibatches of a training run with this seed."""
         path = folder / "minibatches.safetensors"
-        self.run("dataset", self.data, "--batches", str(count), "--seed", str(seed), "--out", str(path), *more)
+        self.run(
+            "dataset", self.data, "--batches", str(count), "--seed", str(seed), "--out", str(path), *more
+        )
         tensors, metadata = read_tensors(path)
         try:
             inputs, targets = tensors["inputs"].long(), tensors["targets"].long()
@@ -94,7 +96,9 @@ class Etude:
             )
         return Minibatches(inputs, targets, classes, path)
 
-    def train(self, model: str, folder: Path, steps: int, seed: int, *more: str) -> tuple[list[dict[str, float]], Run]:
+    def train(
+        self, model: str, folder: Path, steps: int, seed: int, *more: str
+    ) -> tuple[list[dict[str, float]], Run]:
         """Trains for some steps. Returns the rows of steps.csv; the checkpoint is folder/model.safetensors."""
         done = self.run(
             "train", "--model", model, "--data", self.data, "--out", str(folder), "--max-steps", str(steps),
@@ -106,7 +110,9 @@ class Etude:
         except (OSError, TypeError, ValueError) as error:
             raise PeerError(f"`etude train`: no usable steps.csv ({error})") from error
         if len(rows) != steps or not {"loss_per_sample", "model_ms"} <= set(rows[0]):
-            raise PeerError(f"`etude train`: steps.csv has not {steps} rows with loss_per_sample and model_ms")
+            raise PeerError(
+                f"`etude train`: steps.csv has not {steps} rows with loss_per_sample and model_ms"
+            )
         return rows, done
 
     def logits(self, checkpoint: str, tokens: list[int]) -> list[float]:
@@ -122,6 +128,9 @@ class Etude:
 def add_etude_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("--etude", required=required, metavar="PROGRAM", help="the built `etude` program")
     parser.add_argument(
-        "--data", required=required, metavar="PATH", help="what Etude trains on: a folder of MIDI files or a MAESTRO CSV"
+        "--data",
+        required=required,
+        metavar="PATH",
+        help="what Etude trains on: a folder of MIDI files or a MAESTRO CSV",
     )
     parser.add_argument("--threads", type=int, default=2, help="of both (default: %(default)s)")

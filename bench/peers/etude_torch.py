@@ -171,9 +171,7 @@ class EtudeModel(nn.Module):
 
     def _attention(self, features: int) -> Attention:
         config = self.config
-        return Attention(
-            features, config.heads, config.attention_width, config.attention_activation
-        )
+        return Attention(features, config.heads, config.attention_width, config.attention_activation)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embedding(tokens)
@@ -372,14 +370,10 @@ def made_up_vocabulary(size: int) -> list[str]:
 
 def nadam(model: nn.Module) -> torch.optim.Optimizer:
     """Keras' Nadam: PyTorch's, with Keras' epsilon and momentum schedule."""
-    return torch.optim.NAdam(
-        model.parameters(), lr=1e-3, betas=(0.9, 0.999), eps=1e-7, momentum_decay=4e-3
-    )
+    return torch.optim.NAdam(model.parameters(), lr=1e-3, betas=(0.9, 0.999), eps=1e-7, momentum_decay=4e-3)
 
 
-def train_step(
-    model: EtudeModel, optimiser: torch.optim.Optimizer, inputs: Tensor, targets: Tensor
-) -> float:
+def train_step(model: EtudeModel, optimiser: torch.optim.Optimizer, inputs: Tensor, targets: Tensor) -> float:
     """One step on the sum of the cross-entropy. Returns the loss per sample."""
     optimiser.zero_grad(set_to_none=True)
     loss = functional.cross_entropy(model(inputs), targets, reduction="sum")
@@ -408,9 +402,7 @@ def gru_by_formula(
     return torch.stack(states, dim=1)
 
 
-def attention_by_formula(
-    x: Tensor, weight: Tensor, bias: Tensor, width: int, activation: str
-) -> Tensor:
+def attention_by_formula(x: Tensor, weight: Tensor, bias: Tensor, width: int, activation: str) -> Tensor:
     """The attention written out row by row and head by head."""
     heads, part, _ = weight.shape
     length = x.shape[1]
@@ -531,9 +523,7 @@ def self_test() -> None:
             save_checkpoint(twin, made_up_vocabulary(29), path)
             again, vocabulary = load_checkpoint(path)
             tokens = torch.randint(1, 30, (2, 50))
-            check(
-                f"{model}: saved, loaded, same logits", _largest(twin(tokens), again.eval()(tokens)), 0.0
-            )
+            check(f"{model}: saved, loaded, same logits", _largest(twin(tokens), again.eval()(tokens)), 0.0)
             if len(vocabulary) != 29 or len(set(vocabulary)) != 29 or vocabulary[-1] != "e":
                 raise PeerError("self-test: the vocabulary came back changed")
 
@@ -555,9 +545,7 @@ def main() -> int:
         description="Etude's models in PyTorch: self-test, show a checkpoint, make a random one.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser(
-        "self-test", help="parameter counts, formulas and the checkpoint's round trip"
-    )
+    commands.add_parser("self-test", help="parameter counts, formulas and the checkpoint's round trip")
     show = commands.add_parser("show", help="list a checkpoint's tensors and its configuration")
     show.add_argument("checkpoint")
     init = commands.add_parser("init", help="write a checkpoint with random weights (Keras' initial values)")

@@ -183,19 +183,30 @@ def main() -> int:
         "(PyTorch's median / Etude's median).",
     )
     add_etude_options(parser, required=False)
-    parser.add_argument("--models", default=",".join(TABLE_MODELS), help="comma-separated (default: %(default)s)")
+    parser.add_argument(
+        "--models", default=",".join(TABLE_MODELS), help="comma-separated (default: %(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="alternations (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=8, help="counted steps a round (default: %(default)s)")
-    parser.add_argument("--warmup", type=int, default=2, help="uncounted steps a round (default: %(default)s)")
+    parser.add_argument(
+        "--warmup", type=int, default=2, help="uncounted steps a round (default: %(default)s)"
+    )
     parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument("--vocab", type=int, default=0, help="classes, if more than the data's (36011 with --twin-only)")
+    parser.add_argument(
+        "--vocab", type=int, default=0, help="classes, if more than the data's (36011 with --twin-only)"
+    )
     parser.add_argument("--dropout", type=float, default=0.3)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON ('-': instead of the table)")
+    parser.add_argument(
+        "--json", metavar="FILE", help="also write the figures as JSON ('-': instead of the table)"
+    )
     parser.add_argument("--twin-only", action="store_true", help="PyTorch alone")
     parser.add_argument("--etude-only", action="store_true", help="Etude alone")
     parser.add_argument(
-        "--etude-option", action="append", default=[], metavar="WORD",
+        "--etude-option",
+        action="append",
+        default=[],
+        metavar="WORD",
         help="one more word for `etude train`, as in --etude-option=--heads --etude-option=2",
     )
     parser.add_argument("--worker", choices=etude_torch.MODELS, help=argparse.SUPPRESS)
@@ -214,7 +225,10 @@ def main() -> int:
         parser.error(f"unknown model '{unknown[0]}'")
 
     if os.getloadavg()[0] > 0.5:
-        print(f"warning: the machine is busy (load {os.getloadavg()[0]:.1f}); such times say little", file=sys.stderr)
+        print(
+            f"warning: the machine is busy (load {os.getloadavg()[0]:.1f}); such times say little",
+            file=sys.stderr,
+        )
     etude = None if options.twin_only else Etude(options.etude, options.data, options.threads)
     report: dict[str, Any] = {
         "format": "etude-step-time",

@@ -48,7 +48,9 @@ class Check:
             self.worst, self.where = difference, what
 
     def report(self) -> bool:
-        print(f"{self.name}: {self.compared} tensors, largest difference {self.worst:.2g} of the tensor's largest value ({self.where})")
+        print(
+            f"{self.name}: {self.compared} tensors, largest difference {self.worst:.2g} of the tensor's largest value ({self.where})"
+        )
         return self.worst < LIMIT
 
 
@@ -71,7 +73,9 @@ def check_gru() -> Check:
             layer.build(x.shape)
             weights = []
             for direction in ("forward", "backward"):
-                kernel, recurrent, bias, recurrent_bias = (vectors[f"{case}.{direction}.{part}"] for part in parts)
+                kernel, recurrent, bias, recurrent_bias = (
+                    vectors[f"{case}.{direction}.{part}"] for part in parts
+                )
                 weights += [kernel, recurrent, numpy.stack((bias, recurrent_bias))]
             layer.set_weights(weights)
             with tf.GradientTape() as tape:
@@ -153,8 +157,12 @@ def check_nadam() -> Check:
                 gradient = tf.constant(gradient)
             optimiser.apply_gradients([(gradient, weight)])
             check.same(f"{kind}.w step {step + 1}", weight, vectors[f"{kind}.w"][step])
-            check.same(f"{kind}.m step {step + 1}", optimiser.get_slot(weight, "m"), vectors[f"{kind}.m"][step])
-            check.same(f"{kind}.v step {step + 1}", optimiser.get_slot(weight, "v"), vectors[f"{kind}.v"][step])
+            check.same(
+                f"{kind}.m step {step + 1}", optimiser.get_slot(weight, "m"), vectors[f"{kind}.m"][step]
+            )
+            check.same(
+                f"{kind}.v step {step + 1}", optimiser.get_slot(weight, "v"), vectors[f"{kind}.v"][step]
+            )
     return check
 
 

@@ -109,10 +109,24 @@ def attention_vectors() -> tuple[Vectors, dict[str, object]]:
     for heads, features in ((1, 7), (2, 10)):
         for activation in ("sigmoid", "none"):
             cases.append(
-                {"batch": 2, "time": 60, "features": features, "heads": heads, "width": 50, "activation": activation}
+                {
+                    "batch": 2,
+                    "time": 60,
+                    "features": features,
+                    "heads": heads,
+                    "width": 50,
+                    "activation": activation,
+                }
             )
             cases.append(
-                {"batch": 3, "time": 9, "features": features, "heads": heads, "width": 4, "activation": activation}
+                {
+                    "batch": 3,
+                    "time": 9,
+                    "features": features,
+                    "heads": heads,
+                    "width": 4,
+                    "activation": activation,
+                }
             )
     cases.append({"batch": 2, "time": 50, "features": 33, "heads": 1, "width": 50, "activation": "sigmoid"})
     cases.append({"batch": 2, "time": 33, "features": 12, "heads": 4, "width": 50, "activation": "sigmoid"})
@@ -131,7 +145,14 @@ def attention_vectors() -> tuple[Vectors, dict[str, object]]:
         dy = numbers.normal(*y.shape)
         dx, dwa, dba = torch.autograd.grad(y, [x, layer.weight, layer.bias], dy)
         for key, tensor in {
-            "x": x, "wa": layer.weight, "ba": layer.bias, "y": y, "dy": dy, "dx": dx, "dwa": dwa, "dba": dba
+            "x": x,
+            "wa": layer.weight,
+            "ba": layer.bias,
+            "y": y,
+            "dy": dy,
+            "dx": dx,
+            "dwa": dwa,
+            "dba": dba,
         }.items():
             vectors[f"{name}.{key}"] = tensor
     return vectors, {
