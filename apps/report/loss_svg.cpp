@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "apps/report/svg.h"
@@ -16,27 +17,35 @@ constexpr double kLeft = 62, kRight = 132, kTop = 74, kBottom = 52;
 constexpr double kPlotWidth = kWidth - kLeft - kRight, kPlotHeight = kHeight - kTop - kBottom;
 constexpr double kLabelHeight = 16;
 constexpr size_t kPoints = 400;  // of one curve that are drawn
-constexpr int kColours = 7;
 
 // Okabe & Ito's palette, which colour-blind people can tell apart; black is left to the axes.
+constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                    "#e69f00", "#56b4e9", "#8c6d46"};
+
+// No CSS variables: few programs but browsers know them.
 constexpr const char* kStyle = R"(
-svg { --paper: #fff; --ink: #222; --faint: #667; --grid: #e4e6ec; }
-@media (prefers-color-scheme: dark) {
-  svg { --paper: #16181d; --ink: #e8e9ec; --faint: #a3a8b4; --grid: #2d3139; } }
-text { font: 12px system-ui, sans-serif; fill: var(--faint); }
-.title { font-size: 15px; font-weight: 600; fill: var(--ink); }
+text { font: 12px system-ui, sans-serif; fill: #5d6470; }
+.title { font-size: 15px; font-weight: 600; fill: #222; }
 .name { font-weight: 600; }
-.paper { fill: var(--paper); }
-.grid { stroke: var(--grid); stroke-width: 1; }
-.epoch { stroke: var(--faint); stroke-width: 1; stroke-dasharray: 2 4; opacity: .7; }
-.axis { stroke: var(--faint); stroke-width: 1; }
+.paper { fill: #fff; }
+.grid { stroke: #e4e6ec; stroke-width: 1; }
+.epoch { stroke: #5d6470; stroke-width: 1; stroke-dasharray: 2 4; opacity: .7; }
+.axis { stroke: #5d6470; stroke-width: 1; }
 path { fill: none; stroke-width: 2.2; stroke-linejoin: round; stroke-linecap: round; }
 circle { opacity: .18; }
 .key { opacity: 1; }
-.c0 { --c: #0072b2; } .c1 { --c: #d55e00; } .c2 { --c: #009e73; } .c3 { --c: #cc79a7; }
-.c4 { --c: #e69f00; } .c5 { --c: #56b4e9; } .c6 { --c: #8c6d46; }
-path { stroke: var(--c); } circle { fill: var(--c); } .name { fill: var(--c); }
+@media (prefers-color-scheme: dark) {
+  text { fill: #a3a8b4; } .title { fill: #e8e9ec; } .paper { fill: #16181d; }
+  .grid { stroke: #2d3139; } .epoch, .axis { stroke: #a3a8b4; } }
 )";
+
+std::string style() {
+  std::string css = kStyle;
+  for (size_t i = 0; i < std::size(kColours); ++i)
+    css += fmt::format("path.c{0} {{ stroke: {1}; }} circle.c{0}, .name.c{0} {{ fill: {1}; }}\n", i,
+                       kColours[i]);
+  return css;
+}
 
 // 1, 2 or 5 times a power of ten, so that about `wanted` of them make the range.
 double tick_distance(double range, int wanted) {
@@ -60,12 +69,12 @@ std::vector<double> smooth(const StepRecord& record) {
   return means;
 }
 
-std::string colour_of(size_t curve) { return fmt::format("c{}", curve % kColours); }
+std::string colour_of(size_t curve) { return fmt::format("c{}", curve % std::size(kColours)); }
 
 class Drawing {
  public:
   explicit Drawing(const std::vector<Curve>& curves, const std::string& title)
-      : curves_(curves), svg_(kWidth, kHeight, kStyle, title) {
+      : curves_(curves), svg_(kWidth, kHeight, style(), title) {
     double low = INFINITY, high = -INFINITY;
     for (const Curve& curve : curves) {
       steps_ = std::max(steps_, static_cast<double>(curve.record.size()));
