@@ -57,15 +57,21 @@ void forward_slice(const Slice& slice, float bias, const float* x, float* y,
   matmul(time, dim, time, {a, time}, {x + at, stride}, y + at, stride, Write::overwrite);
 }
 
-// The gradient of one step's raw scores, in place of e, from da; returns its part of dba.
-float score_gradient(const Slice& slice, int64_t i, const float* da, const float* a, float* e) {
+// The gradient of one step's raw scores, in place of e, from da; returns its part of dba. The parts
+// of dba nearly cancel: in double, so that what is left of them is more than rounding.
+double score_gradient(const Slice& slice, int64_t i, const float* da, const float* a, float* e) {
   const int64_t first = slice.first(i), last = slice.last(i);
-  float inner = 0, bias_gradient = 0;
-  for (int64_t j = first; j < last; ++j) inner += a[j] * da[j];
+  double inner = 0, sum = 0, bias_gradient = 0;
   for (int64_t j = first; j < last; ++j) {
-    const float de = a[j] * (da[j] - inner);
-    e[j] = slice.s.sigmoid ? de * e[j] * (1.0f - e[j]) : de;
-    bias_gradient += e[j];
+    inner += static_cast<double>(a[j]) * da[j];
+    sum += a[j];
+  }
+  inner /= sum;
+  for (int64_t j = first; j < last; ++j) {
+    double de = a[j] * (da[j] - inner);
+    if (slice.s.sigmoid) de *= e[j] * (1.0 - e[j]);
+    e[j] = static_cast<float>(de);
+    bias_gradient += de;
   }
   std::fill(e, e + first, 0.0f);
   std::fill(e + last, e + slice.s.time, 0.0f);
@@ -74,8 +80,8 @@ float score_gradient(const Slice& slice, int64_t i, const float* da, const float
 
 // dx takes what comes by the weighted sum and by the scores' right-hand x; the query is replaced by
 // its gradient. Returns the slice's part of dba.
-float backward_slice(const Slice& slice, const float* x, const float* dy,
-                     const AttentionSaved& saved, float* dx, Write dx_write) {
+double backward_slice(const Slice& slice, const float* x, const float* dy,
+                      const AttentionSaved& saved, float* dx, Write dx_write) {
   const int64_t time = slice.s.time, dim = slice.dim(), stride = slice.s.features;
   const int64_t at = slice.features_at();
   float* e = saved.scores + slice.square_at();
@@ -84,7 +90,7 @@ float backward_slice(const Slice& slice, const float* x, const float* dy,
   matmul(time, time, dim, {dy + at, stride}, {x + at, stride, Transpose::yes}, da.data(), time,
          Write::overwrite);
   matmul(time, dim, time, {a, time, Transpose::yes}, {dy + at, stride}, dx + at, stride, dx_write);
-  float bias_gradient = 0;
+  double bias_gradient = 0;
   for (int64_t i = 0; i < time; ++i)
     bias_gradient += score_gradient(slice, i, da.data() + i * time, a + i * time, e + i * time);
   matmul(time, dim, time, {e, time, Transpose::yes}, {saved.query + at, stride}, dx + at, stride,
@@ -113,7 +119,8 @@ void attention_backward(const AttentionShape& s, const AttentionWeights& w, cons
   std::vector<float> bias_gradients(s.batch * s.heads);
   parallel_tasks(s.batch * s.heads, [&](int64_t task) {
     const Slice slice{s, task / s.heads, task % s.heads};
-    bias_gradients[task] = backward_slice(slice, x, dy, saved, g.dx, g.dx_write);
+    bias_gradients[task] =
+        static_cast<float>(backward_slice(slice, x, dy, saved, g.dx, g.dx_write));
   });
   column_sums(s.batch, s.heads, bias_gradients.data(), s.heads, g.dba, g.dba_write);
   for (int64_t head = 0; head < s.heads; ++head) {
