@@ -1,13 +1,15 @@
 // Making the mask is the work. Sixteen Philox blocks side by side, in loops that the compiler
-// vectorises, take 1.0 ns a number where Random123's one at a time takes 6.1 (AVX-512, one thread;
-// philox.h is the reference that the tests hold this against).
+// vectorises: 96 x 50 x 256 elements take 1.95 ms where Random123's blocks one at a time took 4.36
+// (AMD EPYC with AVX-512, two threads). philox.h is the reference that the tests hold this against.
 
 #include "kernels/dropout.h"
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/parallel.h"
+#include "kernels/simd.h"
 
 namespace etude::kernels::cpu {
 namespace {
@@ -50,14 +52,17 @@ void apply_mask(int64_t n, float rate, const RandomKey& key, const float* x, flo
     Words words;
     for (int64_t i = begin; i < end; i += kNumbers) {
       philox_blocks(key, static_cast<uint64_t>(i) / 4, words);
-      float factors[kNumbers];
+      alignas(UintVec) uint32_t numbers[kNumbers];  // in the order of elements
       for (int64_t b = 0; b < kBlocks; ++b)
-        for (int64_t j = 0; j < 4; ++j) factors[4 * b + j] = words[j][b] < threshold ? 0.0f : scale;
-      const int64_t count = std::min(kNumbers, end - i);
-      if (write == Write::overwrite)
-        for (int64_t k = 0; k < count; ++k) y[i + k] = x[i + k] * factors[k];
-      else
-        for (int64_t k = 0; k < count; ++k) y[i + k] += x[i + k] * factors[k];
+        for (int64_t j = 0; j < 4; ++j) numbers[4 * b + j] = words[j][b];
+      for (int64_t k = 0; k < kNumbers && i + k < end; k += kLanes) {
+        const int64_t lanes = end - i - k;
+        UintVec number;
+        std::memcpy(&number, numbers + k, sizeof number);
+        Vec kept = select(number < threshold, Vec{}, load(x + i + k, lanes) * scale);
+        if (write == Write::add) kept += load(y + i + k, lanes);
+        store(y + i + k, kept, lanes);
+      }
     }
   });
 }

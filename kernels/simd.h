@@ -22,6 +22,7 @@ inline constexpr int kRegisters = 16;
 
 using Vec = float __attribute__((vector_size(kLanes * 4)));
 using IntVec = int32_t __attribute__((vector_size(kLanes * 4)));
+using UintVec = uint32_t __attribute__((vector_size(kLanes * 4)));
 
 // Subtracting 0 changes no number, not even -0, so the compiler drops it.
 inline Vec broadcast(float value) { return value - Vec{}; }

@@ -9,14 +9,21 @@
 namespace etude::kernels::cpu {
 namespace {
 
-float log_of_sum_of_exp(int64_t n, const float* x) {
+// log(sum of exp(x)) = largest + log_of_sum. Kept apart: a loss is the difference of large numbers
+// where logits are large.
+struct LogSumExp {
+  float largest;
+  double log_of_sum;
+};
+
+LogSumExp log_sum_exp_of(int64_t n, const float* x) {
   const float largest = *std::max_element(x, x + n);
   Vec sum{};
   int64_t j = 0;
   for (; j + kLanes <= n; j += kLanes) sum += exp(load(x + j) - largest);
   double total = horizontal_sum(sum);
   for (; j < n; ++j) total += std::exp(static_cast<double>(x[j]) - largest);
-  return static_cast<float>(largest + std::log(total));
+  return {largest, std::log(total)};
 }
 
 void row_gradient(int64_t n, float scale, const float* x, float log_sum, float* dx, Write write) {
@@ -34,8 +41,9 @@ void softmax_cross_entropy_forward(const CrossEntropyShape& s, const float* logi
                                    const int32_t* targets, float* loss, float* log_sum_exp) {
   parallel_tasks(s.rows, [&](int64_t i) {
     const float* row = logits + i * s.classes;
-    log_sum_exp[i] = log_of_sum_of_exp(s.classes, row);
-    loss[i] = log_sum_exp[i] - row[targets[i]];
+    const LogSumExp sum = log_sum_exp_of(s.classes, row);
+    log_sum_exp[i] = static_cast<float>(sum.largest + sum.log_of_sum);
+    loss[i] = static_cast<float>((sum.largest - row[targets[i]]) + sum.log_of_sum);
   });
 }
 
