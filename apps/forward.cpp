@@ -12,16 +12,19 @@ namespace {
 
 std::vector<int32_t> parse_ids(const std::string& text) {
   std::vector<int32_t> ids;
-  for (const char* p = text.data(); p < text.data() + text.size();) {
+  const char* const last = text.data() + text.size();
+  for (const char* p = text.data();; ++p) {
     int32_t id = 0;
-    const auto [end, error] = std::from_chars(p, text.data() + text.size(), id);
-    if (error != std::errc() || (*end != ',' && *end != '\0'))
-      throw Error(fmt::format("--tokens: character {}: a number is expected, or a comma after one",
-                              p - text.data() + 1));
+    const auto [end, error] = std::from_chars(p, last, id);
+    if (error == std::errc::result_out_of_range)
+      throw Error(fmt::format("--tokens: character {}: too large a number", p - text.data() + 1));
+    if (error != std::errc() || (end != last && *end != ','))
+      throw Error(fmt::format("--tokens: character {}: numbers joined by commas are expected",
+                              end - text.data() + 1));
     ids.push_back(id);
-    p = *end == ',' ? end + 1 : end;
+    if (end == last) return ids;
+    p = end;
   }
-  return ids;
 }
 
 void forward(const std::filesystem::path& checkpoint, const std::string& tokens) {

@@ -18,9 +18,10 @@ namespace etude::apps {
 namespace {
 
 constexpr const char* kExamples =
-    R"(A piece begins with one pitch after silence, drawn by the seed unless --start-pitch says which, or
-goes on where the primer ends. The model draws its tokens one by one: softmax at --temperature,
-then --top-k, then --top-p, then --min-p. The same seed gives the same pieces.
+    R"(A piece begins with one pitch after silence, drawn by the seed from the middle three octaves of the
+vocabulary's single pitches unless --start-pitch says which, or goes on where the primer ends. The
+model draws its tokens one by one: softmax at --temperature, then --top-k, then --top-p, then
+--min-p. The same seed gives the same pieces. Equal neighbouring columns are one long note.
 
 Examples:
   etude generate --checkpoint out/triple/model.safetensors --out piece.mid
@@ -77,8 +78,16 @@ TokenSequence primer_window(const Options& o, const Checkpoint& checkpoint) {
   return primer.tokens;
 }
 
+// The middle of the keyboard, where pieces begin, if there is something.
+std::vector<int> likely_starts(const std::vector<int>& pitches) {
+  std::vector<int> middle;
+  for (const int pitch : pitches)
+    if (pitch >= 48 && pitch < 84) middle.push_back(pitch);
+  return middle.empty() ? pitches : middle;
+}
+
 std::vector<TokenSequence> start_windows(const Options& o, const midi::Vocabulary& vocabulary) {
-  const std::vector<int> pitches = single_pitches(vocabulary);
+  const std::vector<int> pitches = likely_starts(single_pitches(vocabulary));
   if (pitches.empty() && !o.start_pitch)
     throw Error(fmt::format("{}: its vocabulary has no single pitch to start from; give a --primer",
                             o.checkpoint.string()));

@@ -35,15 +35,24 @@ std::string one_line(const std::filesystem::filesystem_error& error) {
   return fmt::format("{}: {}", error.path1().string(), error.code().message());
 }
 
+// CLI11 only says that a command is missing, also where there was a word for one.
+std::string usage_error(const CLI::App& program, const CLI::ParseError& error, int argc,
+                        char** argv) {
+  const auto chosen = program.get_subcommands();
+  if (!chosen.empty())
+    return fmt::format("{} (etude {} --help explains)", error.what(), chosen[0]->get_name());
+  if (argc > 1 && argv[1][0] != '-')
+    return fmt::format("there is no command \"{}\" (etude --help names them)", argv[1]);
+  return fmt::format("{} (etude --help explains)", error.what());
+}
+
 int run(CLI::App& program, int argc, char** argv) {
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& help) {  // or the version
     return program.exit(help);
   } catch (const CLI::ParseError& error) {
-    const auto chosen = program.get_subcommands();
-    const std::string command = chosen.empty() ? "" : " " + chosen[0]->get_name();
-    return fail(2, fmt::format("{} (etude{} --help explains)", error.what(), command));
+    return fail(2, usage_error(program, error, argc, argv));
   } catch (const etude::apps::Interrupted& stop) {
     return fail(128 + stop.signal, stop.what());
   } catch (const std::filesystem::filesystem_error& error) {

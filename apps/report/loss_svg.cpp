@@ -83,9 +83,10 @@ class Drawing {
         high = std::max(high, r.loss_per_sample);
       }
     }
-    loss_tick_ = tick_distance(std::max(high - low, 0.05), 6);
-    low_ = std::floor(low / loss_tick_) * loss_tick_;
-    high_ = std::max(std::ceil(high / loss_tick_) * loss_tick_, low_ + loss_tick_);
+    const double margin = std::max(0.03 * (high - low), 0.01);
+    low_ = std::max(0.0, low - margin);
+    high_ = high + margin;
+    loss_tick_ = tick_distance(high_ - low_, 6);
     svg_.rect("paper", 0, 0, kWidth, kHeight);
     svg_.text("title", "start", 16, 28, title);
   }
@@ -108,8 +109,8 @@ class Drawing {
   void axes() {
     const double bottom = kTop + kPlotHeight;
     const int decimals = std::max(0, -static_cast<int>(std::floor(std::log10(loss_tick_))));
-    for (int i = 0; low_ + i * loss_tick_ <= high_ + 1e-9; ++i) {
-      const double loss = low_ + i * loss_tick_;
+    for (double tick = std::ceil(low_ / loss_tick_); tick * loss_tick_ <= high_; ++tick) {
+      const double loss = tick * loss_tick_;
       svg_.line("grid", kLeft, y_of(loss), kLeft + kPlotWidth, y_of(loss));
       svg_.text("", "end", kLeft - 8, y_of(loss) + 4, fmt::format("{:.{}f}", loss, decimals));
     }
