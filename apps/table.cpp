@@ -158,7 +158,7 @@ void print_table(const Options& o, const midi::Dataset& dataset, double seconds_
   for (const Row& row : rows) peak = std::max(peak, row.peak_memory_mib);
   fmt::print("{}: {} pieces, {} samples, {} tokens, read in {:.2f} s\n", o.data.path.string(),
              dataset.songs.size(), dataset.samples(), dataset.vocabulary.size(), seconds_to_read);
-  fmt::print("minibatches of {}; {}, {} threads; peak memory {:.0f} MiB\n\n{}", o.training.batch,
+  fmt::print("minibatches of {}; {}, threads: {}; peak memory {:.0f} MiB\n\n{}", o.training.batch,
              machine.processor, machine.threads, peak, text_table(rows));
 }
 

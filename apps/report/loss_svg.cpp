@@ -56,15 +56,16 @@ double tick_distance(double range, int wanted) {
   return 10 * power;
 }
 
-// Mean over as many steps to either side, fewer near the ends so that no side weighs more.
+// Mean over the steps to either side: near the start, where the loss falls fast, over fewer of
+// both; at the end over those that there are.
 std::vector<double> smooth(const StepRecord& record) {
   const auto n = static_cast<int64_t>(record.size());
   std::vector<double> sums(record.size() + 1);
   for (size_t i = 0; i < record.size(); ++i) sums[i + 1] = sums[i] + record[i].loss_per_sample;
   std::vector<double> means(record.size());
   for (int64_t i = 0; i < n; ++i) {
-    const int64_t half = std::min({n / 25, i, n - 1 - i});
-    means[i] = (sums[i + half + 1] - sums[i - half]) / static_cast<double>(2 * half + 1);
+    const int64_t before = std::min(n / 25, i), after = std::min(before, n - 1 - i);
+    means[i] = (sums[i + after + 1] - sums[i - before]) / static_cast<double>(before + after + 1);
   }
   return means;
 }
@@ -170,14 +171,7 @@ class Drawing {
   void names() {
     std::vector<double> ends, y;
     for (const Curve& curve : curves_) {
-      const StepRecord& r = curve.record;
-      const auto last =
-          std::min<std::ptrdiff_t>(std::ssize(r), std::max<std::ptrdiff_t>(5, std::ssize(r) / 25));
-      ends.push_back(std::accumulate(r.end() - last, r.end(), 0.0,
-                                     [](double sum, const StepReport& report) {
-                                       return sum + report.loss_per_sample;
-                                     }) /
-                     static_cast<double>(last));
+      ends.push_back(smooth(curve.record).back());
       y.push_back(y_of(ends.back()));
     }
     std::vector<size_t> order(curves_.size());

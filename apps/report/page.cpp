@@ -147,7 +147,7 @@ std::string facts(const Json& table) {
                  training.at("batch").get<int>(), training.at("song_group").get<int>(),
                  training.at("seed").get<uint64_t>(), training.at("dropout").get<double>())) +
          row("Machine",
-             fmt::format("{}, {} threads, {:.0f} GiB, {}",
+             fmt::format("{}, threads used: {}, {:.0f} GiB, {}",
                          machine.at("processor").get<std::string>(),
                          machine.at("threads").get<int>(), machine.at("memory_gib").get<double>(),
                          machine.at("system").get<std::string>())) +
