@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <thread>
 
+#include "apps/number_checks.h"
+
 namespace etude::apps {
 namespace {
 
@@ -43,7 +45,7 @@ void add_roll_overrides(CLI::App& command, RollOverrides& roll, const std::strin
                         const std::string& otherwise_pedal) {
   command.add_option("--fs", roll.fs, "Columns a second")
       ->default_str(otherwise_fs)
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   command
       .add_option("--pedal", roll.pedal,
                   "Sustain pedal: compat (as pretty_midi today) or off (as in 2019)")

@@ -6,6 +6,7 @@
 #include "apps/composer.h"
 #include "apps/data_options.h"
 #include "apps/model_options.h"
+#include "apps/number_checks.h"
 #include "apps/progress.h"
 #include "apps/training_run.h"
 #include "engine/error.h"
@@ -149,16 +150,16 @@ void add_sampler_options(CLI::App& command, SamplerOptions& sampler) {
       .add_option("--temperature", sampler.temperature,
                   "Below 1 likelier, above 1 stranger; 0 always takes the likeliest")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 100.0));
+      ->check(within(0, 100));
   command.add_option("--top-k", sampler.top_k, "Draw among so many likeliest; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command.add_option("--top-p", sampler.top_p, "Draw among the likeliest that have so much in sum")
       ->capture_default_str()
-      ->check(CLI::Range(1e-6, 1.0));
+      ->check(within(1e-6, 1));
   command.add_option("--min-p", sampler.min_p, "Draw among those so likely, the likeliest being 1")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(within(0, 1));
 }
 
 }  // namespace
@@ -170,7 +171,7 @@ void add_generate(CLI::App& program) {
   command->add_option("--out", options->out, "The MIDI file to write")->required();
   command->add_option("--seconds", options->seconds, "Length of the piece")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   add_sampler_options(*command, options->sampler);
   command->add_option("--seed", options->seed, "Of everything drawn")->capture_default_str();
   auto* primer = command->add_option("--primer", options->primer,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "apps/number_checks.h"
 #include "engine/error.h"
 #include "kernels/parallel.h"
 
@@ -43,7 +44,7 @@ void add_shared_model_options(CLI::App& command, ModelOptions& options) {
   command
       .add_option("--dropout", options.dropout, "Rate; 0 is what the paper's notebook did in fact")
       ->default_str("0.3")
-      ->check(CLI::Range(0.0, 0.99));
+      ->check(within(0, 0.99));
 }
 
 ModelConfig make_config(const ModelOptions& options, int64_t classes) {
@@ -81,7 +82,7 @@ void add_training_options(CLI::App& command, TrainingOptions& options) {
       ->check(CLI::NonNegativeNumber);
   command.add_option("--learning-rate", options.nadam.learning_rate, "Of Nadam")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   command
       .add_option("--embedding-update", options.embedding_update,
                   "dense (all rows move, as in PyTorch) or sparse (as in TensorFlow)")

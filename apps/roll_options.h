@@ -5,14 +5,13 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "apps/number_checks.h"
 #include "midi/piano_roll.h"
 
 namespace etude::apps {
 
 inline void add_roll_options(CLI::App& command, double& fs, midi::Pedal& pedal) {
-  command.add_option("--fs", fs, "Columns a second")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+  command.add_option("--fs", fs, "Columns a second")->capture_default_str()->check(above_zero());
   command
       .add_option_function<std::string>(
           "--pedal",
