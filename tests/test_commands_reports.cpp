@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/progress.h"
 #include "apps/report/loss_svg.h"
@@ -20,13 +21,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// What a program writes to a terminal of 100 columns.
-std::string on_terminal(const std::string& arguments, const char* no_colour) {
+// What a program writes to a terminal of 100 columns; nothing where the system has none to give.
+std::optional<std::string> on_terminal(const std::string& arguments, const char* no_colour) {
   int terminal = -1;
   winsize size{24, 100, 0, 0};
   std::cout.flush();
   const pid_t process = forkpty(&terminal, nullptr, nullptr, &size);
-  REQUIRE(process >= 0);
+  if (process < 0) return {};
   if (process == 0) {
     setenv("TERM", "xterm", 1);
     setenv("NO_COLOR", no_colour, 1);
@@ -97,12 +98,15 @@ TEST_CASE("train on a terminal: colours unless NO_COLOR, figures apart from prog
   const TemporaryFolder folder;
   const std::string train = "train --model attention --batch 8 --epochs 2 --force --data " +
                             quoted(write_corpus(folder)) + " --out " + quoted(folder / "out");
-  const std::string colourful = on_terminal(train, "");
-  CHECK(contains(colourful, "\x1b[36m"));
-  CHECK(contains(colourful, "epoch 2/2"));
-  const std::string plain = on_terminal(train, "1");
-  CHECK_FALSE(contains(plain, "\x1b[36m"));
-  CHECK(contains(plain, "[===="));
+  const auto colourful = on_terminal(train, ""), colourless = on_terminal(train, "1");
+  if (colourful && colourless) {
+    CHECK(contains(*colourful, "\x1b[36m"));
+    CHECK(contains(*colourful, "epoch 2/2"));
+    CHECK_FALSE(contains(*colourless, "\x1b[36m"));
+    CHECK(contains(*colourless, "[===="));
+  } else {
+    MESSAGE("the terminal's part skipped: no pseudo-terminal to be had");
+  }
   const Result piped = etude::tests::etude(folder, train);
   CHECK(contains(piped.err, "attention: epoch 2/2: loss "));
   CHECK_FALSE(contains(piped.err, "\x1b"));
