@@ -46,9 +46,9 @@ struct Options {
   std::string out;
 };
 
-std::int64_t silent_targets(const midi::Dataset& data) {
-  std::int64_t count = 0;
-  data.each_window([&](std::int64_t o) { count += data.target(o) == data.vocabulary.silence(); });
+int64_t silent_targets(const midi::Dataset& data) {
+  int64_t count = 0;
+  data.each_window([&](int64_t o) { count += data.target(o) == data.vocabulary.silence(); });
   return count;
 }
 
@@ -76,8 +76,8 @@ Json songs_json(const midi::Dataset& data) {
   return list;
 }
 
-std::int64_t minibatches(const std::vector<midi::SongGroup>& groups) {
-  std::int64_t count = 0;
+int64_t minibatches(const std::vector<midi::SongGroup>& groups) {
+  int64_t count = 0;
   for (const midi::SongGroup& group : groups) count += group.minibatches;
   return count;
 }
@@ -86,7 +86,7 @@ std::string json_report(const midi::Dataset& data, const Options& options) {
   const auto groups = midi::song_groups(data, options.song_group, options.batch);
   auto tokens = data.vocabulary.tokens();
   tokens.pop_back();  // "e"
-  tokens.resize(std::min<std::size_t>(tokens.size(), 20));
+  tokens.resize(std::min<size_t>(tokens.size(), 20));
   Json skipped = Json::array();
   for (const auto& [file, reason] : data.skipped)
     skipped.push_back({{"file", file}, {"reason", reason}});
@@ -116,7 +116,7 @@ std::string json_report(const midi::Dataset& data, const Options& options) {
 
 std::string text_report(const midi::Dataset& data, const Options& options) {
   const auto groups = midi::song_groups(data, options.song_group, options.batch);
-  std::int64_t columns = 0, dropped = 0;
+  int64_t columns = 0, dropped = 0;
   for (const midi::Song& song : data.songs) columns += song.columns;
   for (const midi::SongGroup& group : groups) dropped += group.dropped;
   std::string out = options.path + "\n";
@@ -143,19 +143,18 @@ std::string text_report(const midi::Dataset& data, const Options& options) {
 
 // safetensors: length of the header (u64, little-endian), the header in JSON, the data.
 // https://github.com/huggingface/safetensors
-std::vector<std::uint8_t> batches_file(const midi::Dataset& data, const Options& options) {
+std::vector<uint8_t> batches_file(const midi::Dataset& data, const Options& options) {
   static_assert(std::endian::native == std::endian::little);
   const auto order =
       midi::epoch_order(data, options.data.seed, options.epoch, options.song_group, options.batch);
-  const auto samples =
-      static_cast<std::size_t>(options.batches) * static_cast<std::size_t>(options.batch);
+  const auto samples = static_cast<size_t>(options.batches) * static_cast<size_t>(options.batch);
   if (samples > order.size()) {
     throw std::runtime_error(fmt::format("{}: {} minibatches are wanted, an epoch has {}",
                                          options.path, options.batches,
                                          order.size() / options.batch));
   }
-  const std::size_t inputs_size = samples * midi::kWindow * sizeof(std::int32_t);
-  const std::size_t targets_size = samples * sizeof(std::int32_t);
+  const size_t inputs_size = samples * midi::kWindow * sizeof(int32_t);
+  const size_t targets_size = samples * sizeof(int32_t);
   Json header;
   header["__metadata__"] = {{"vocabulary_size", std::to_string(data.vocabulary.size())},
                             {"softmax_size", std::to_string(data.vocabulary.classes())},
@@ -172,19 +171,19 @@ std::vector<std::uint8_t> batches_file(const midi::Dataset& data, const Options&
   std::string head = header.dump();
   head.resize((head.size() + 7) / 8 * 8, ' ');  // so that the data is aligned
 
-  std::vector<std::uint8_t> bytes;
+  std::vector<uint8_t> bytes;
   bytes.reserve(8 + head.size() + inputs_size + targets_size);
-  const auto put = [&](const void* from, std::size_t size) {
-    const auto* begin = static_cast<const std::uint8_t*>(from);
+  const auto put = [&](const void* from, size_t size) {
+    const auto* begin = static_cast<const uint8_t*>(from);
     bytes.insert(bytes.end(), begin, begin + size);
   };
-  const std::uint64_t head_size = head.size();
+  const uint64_t head_size = head.size();
   put(&head_size, sizeof head_size);
   put(head.data(), head.size());
   const auto windows = std::span(order).first(samples);
-  for (const std::int64_t o : windows) put(data.input(o), midi::kWindow * sizeof(std::int32_t));
-  for (const std::int64_t o : windows) {
-    const std::int32_t target = data.target(o);
+  for (const int64_t o : windows) put(data.input(o), midi::kWindow * sizeof(int32_t));
+  for (const int64_t o : windows) {
+    const int32_t target = data.target(o);
     put(&target, sizeof target);
   }
   return bytes;

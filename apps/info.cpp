@@ -30,8 +30,8 @@ struct Options {
   bool recover = false;
 };
 
-std::int64_t tempo_events(const midi::Score& score) {
-  std::int64_t count = 0;
+int64_t tempo_events(const midi::Score& score) {
+  int64_t count = 0;
   for (const midi::Track& track : score.tracks) {
     count += std::ranges::count_if(
         track.events, [&](const midi::Event& event) { return midi::tempo_of(score, event) != 0; });
@@ -89,7 +89,7 @@ std::string text(const midi::Score& score) {
     out += many(division.ticks_per_quarter, "tick") + " a quarter note";
   }
   out += fmt::format(", {}", many(score.tracks.size(), "track"));
-  if (score.tracks.size() != static_cast<std::size_t>(score.tracks_declared)) {
+  if (score.tracks.size() != static_cast<size_t>(score.tracks_declared)) {
     out += fmt::format(" ({} declared)", score.tracks_declared);
   }
   out += fmt::format("\n  {}, {}\n  ends at {:.3f} s (tick {}), last note-off at {:.3f} s\n",

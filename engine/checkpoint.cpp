@@ -50,6 +50,7 @@ void save_optimizer(const std::filesystem::path& path, ParamSet& params, const N
   progress["step"] = fmt::format("{}", optimizer.state().step);
   // The shortest decimal that reads back as the same double.
   progress["schedule_product"] = fmt::format("{}", optimizer.state().schedule_product);
+  params.allocate_training();
   std::vector<FloatTensor> tensors;
   for (const Parameter& p : params.all()) {
     tensors.push_back({"m." + p.name, p.node.shape, params.first_moments() + p.offset});
@@ -61,6 +62,7 @@ void save_optimizer(const std::filesystem::path& path, ParamSet& params, const N
 Metadata load_optimizer(const std::filesystem::path& path, ParamSet& params, Nadam& optimizer) {
   const Safetensors file = Safetensors::read(path);
   require_format(file, path, "etude-optimizer");
+  params.allocate_training();
   for (Parameter& p : params.all()) {
     file.copy("m." + p.name, p.node.shape, params.first_moments() + p.offset);
     file.copy("v." + p.name, p.node.shape, params.second_moments() + p.offset);

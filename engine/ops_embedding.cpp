@@ -15,8 +15,8 @@ Tensor embedding(Tape& tape, const Tensor& table, const int32_t* ids, int64_t ba
   const Tensor y = tape.make({batch, time, shape.dim});
   cpu::embedding_forward(shape, table.data(), ids, y.data());
   tape.record([=, &tape] {
-    if (const auto g = tape.gradient(table); g.data)
-      cpu::embedding_backward(shape, ids, y.grad(), g.data, g.write);
+    const auto gradient = tape.gradient(table);
+    cpu::embedding_backward(shape, ids, y.grad(), gradient.data, gradient.write);
   });
   return y;
 }

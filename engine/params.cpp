@@ -21,12 +21,15 @@ Parameter& ParamSet::add(std::string name, Shape shape) {
 }
 
 void ParamSet::allocate() {
-  for (auto* buffer : {&values_, &gradients_, &first_moments_, &second_moments_})
+  values_.assign(static_cast<size_t>(flat_size_), 0.0f);
+  for (Parameter& p : parameters_) p.node.data = values_.data() + p.offset;
+}
+
+void ParamSet::allocate_training() {
+  if (!gradients_.empty()) return;
+  for (auto* buffer : {&gradients_, &first_moments_, &second_moments_})
     buffer->assign(static_cast<size_t>(flat_size_), 0.0f);
-  for (Parameter& p : parameters_) {
-    p.node.data = values_.data() + p.offset;
-    p.node.grad = gradients_.data() + p.offset;
-  }
+  for (Parameter& p : parameters_) p.node.grad = gradients_.data() + p.offset;
 }
 
 Parameter* ParamSet::find(const std::string& name) {

@@ -19,11 +19,14 @@ struct Parameter {
 
 class ParamSet {
  public:
-  // The reference stays valid for the set's life; its data is there after allocate().
+  // The reference stays valid for the set's life; its data is there after allocate(), its gradient
+  // after allocate_training().
   Parameter& add(std::string name, Shape shape);
 
-  // Makes the buffers, all zero. Nothing can be added afterwards.
+  // Makes the values, all zero. Nothing can be added afterwards.
   void allocate();
+  // Makes the gradients and moments, all zero, unless they are there: inference does without.
+  void allocate_training();
 
   std::deque<Parameter>& all() { return parameters_; }
   const std::deque<Parameter>& all() const { return parameters_; }

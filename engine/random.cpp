@@ -9,8 +9,8 @@
 namespace etude {
 
 double RandomSequence::uniform() {
-  const auto bits = kernels::philox(key_, position_ / 4);
-  return kernels::uniform(bits[position_++ % 4]);
+  if (position_ % 4 == 0) block_ = kernels::philox(key_, position_ / 4);
+  return kernels::uniform(block_[position_++ % 4]);
 }
 
 double RandomSequence::normal() {  // Box and Muller 1958, one of the pair

@@ -3,6 +3,8 @@
 // Initial values of parameters, as Keras draws them. A parameter's values are a function of the
 // seed and of its number among the parameters.
 
+#include <array>
+
 #include "engine/params.h"
 #include "kernels/philox.h"
 
@@ -11,14 +13,18 @@ namespace etude {
 // Uniform and normal numbers one after the other.
 class RandomSequence {
  public:
-  // Step 0 is the initialisers': training steps count from 1, so dropout never shares a number.
-  RandomSequence(uint64_t seed, uint32_t stream) : key_{seed, stream, 0} {}
+  // Dropout takes the training steps, from 1; the initialisers' numbers are those of step 0.
+  static constexpr uint32_t kInitialStep = 0;
+  static constexpr uint32_t kCompositionStep = 0xFFFFFFFF;
+  RandomSequence(uint64_t seed, uint32_t stream, uint32_t step = kInitialStep)
+      : key_{seed, stream, step} {}
   double uniform();  // in (0, 1)
   double normal();   // mean 0, variance 1
 
  private:
   kernels::RandomKey key_;
   uint64_t position_ = 0;
+  std::array<uint32_t, 4> block_{};  // the four numbers around position_
 };
 
 namespace initial {

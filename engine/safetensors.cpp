@@ -51,10 +51,13 @@ void Safetensors::fail(const std::string& place, const std::string& reason) cons
 Safetensors Safetensors::read(const std::filesystem::path& path) {
   Safetensors file;
   file.path_ = path;
-  std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path))
-    throw Error(path.string() + ": cannot be opened as a checkpoint");
   std::error_code error;
+  if (!std::filesystem::exists(path, error)) throw Error(path.string() + ": no such file");
+  // A pipe could hang the program, a device has no size.
+  if (!std::filesystem::is_regular_file(path, error))
+    throw Error(path.string() + ": not a regular file");
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw Error(path.string() + ": cannot be opened");
   const uint64_t size = std::filesystem::file_size(path, error);
   uint64_t header_size = 0;
   if (error || size < sizeof header_size)

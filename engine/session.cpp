@@ -16,6 +16,7 @@ Session::Session(ParamSet& params, const Parameter& table, Forward forward, Nada
 
 double Session::train_step(const Batch& batch) {
   tape_.begin(Mode::training, seed_, static_cast<uint32_t>(optimizer_.state().step + 1));
+  params_.allocate_training();
   params_.forget_gradients();
   const Tensor losses = ops::softmax_cross_entropy(tape_, forward_(tape_, batch), batch.targets);
   tape_.backward();

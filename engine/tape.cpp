@@ -50,7 +50,6 @@ void Tape::record(std::function<void()> backward) {
 
 Tape::Gradient Tape::gradient(const Tensor& x) {
   Node& node = *x.node();
-  if (!node.needs_grad) return {nullptr, kernels::Write::overwrite};
   if (!node.grad) node.grad = arena_.take(x.count());
   const auto write =
       std::exchange(node.grad_written, true) ? kernels::Write::add : kernels::Write::overwrite;

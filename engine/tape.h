@@ -39,7 +39,7 @@ class Tape {
   void record(std::function<void()> backward);
 
   struct Gradient {
-    float* data;  // null where nobody asks for it
+    float* data;
     kernels::Write write;
   };
   Gradient gradient(const Tensor& x);

@@ -27,7 +27,6 @@ struct Node {
   Shape shape;
   float* data = nullptr;
   float* grad = nullptr;      // null until there is room for one
-  bool needs_grad = true;     // false: backward does not ask for it
   bool grad_written = false;  // the next gradient adds
 };
 

@@ -53,14 +53,19 @@ ModelConfig config_from_json(const std::string& model, const std::string& text) 
   ModelConfig c = default_config(model);
   try {
     const Json json = Json::parse(text);
-    c.classes = json.at("classes");
-    c.window = json.at("window");
-    c.embedding = json.at("embedding");
-    c.units = json.at("units");
-    c.dense = json.at("dense");
-    c.stack = json.at("stack");
-    c.heads = json.at("heads");
-    c.attention_width = json.at("attention_width");
+    const auto integer = [&json](const char* name) {
+      const Json& value = json.at(name);
+      if (!value.is_number_integer()) throw Error(fmt::format("{} is not a whole number", name));
+      return value.get<int64_t>();
+    };
+    c.classes = integer("classes");
+    c.window = integer("window");
+    c.embedding = integer("embedding");
+    c.units = integer("units");
+    c.dense = integer("dense");
+    c.stack = integer("stack");
+    c.heads = integer("heads");
+    c.attention_width = integer("attention_width");
     const std::string activation = json.at("attention_activation");
     if (activation != "sigmoid" && activation != "none")
       throw Error("attention_activation is neither sigmoid nor none");

@@ -31,11 +31,11 @@ ModelConfig read_config(const Safetensors& file, const std::filesystem::path& pa
 
 // Every parameter takes four bytes of the file, so a config that lies about its sizes cannot make
 // the program ask for more memory than a file of that size would.
-void check_size(const ModelConfig& config, const std::filesystem::path& path) {
+void check_size(Model& model, const std::filesystem::path& path) {
   const auto bytes = static_cast<int64_t>(std::filesystem::file_size(path));
-  const int64_t largest = std::max(
-      {config.classes * std::max(config.embedding, config.dense), 3 * config.units * config.units});
-  if (largest > bytes / 4) fail(path, "its config asks for more parameters than the file holds");
+  if (model.params().parameter_count() > bytes / 4)
+    fail(path, fmt::format("its config asks for {} parameters, more than a file of {} bytes holds",
+                           model.params().parameter_count(), bytes));
 }
 
 Tokens read_tokens(const Safetensors& file, const std::filesystem::path& path, int64_t classes) {
@@ -65,9 +65,9 @@ void save_model(const std::filesystem::path& path, Model& model, const Tokens& t
 LoadedModel load_model(const std::filesystem::path& path) {
   const Safetensors file = Safetensors::read(path);
   const ModelConfig config = read_config(file, path);
-  check_size(config, path);
-  Tokens tokens = read_tokens(file, path, config.classes);
-  LoadedModel loaded{Model(config), std::move(tokens), file.metadata()};
+  LoadedModel loaded{Model(config), read_tokens(file, path, config.classes), file.metadata()};
+  check_size(loaded.model, path);
+  loaded.model.params().allocate();
   load_parameters(file, path, loaded.model.params());
   return loaded;
 }

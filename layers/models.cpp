@@ -121,10 +121,10 @@ Model::Model(const ModelConfig& config) : config_(config), params_(std::make_uni
   table_ = std::make_unique<LayerParameter>(*params_, "embedding.weight",
                                             Shape{config.classes, config.embedding});
   layers_ = build(config_, *params_);
-  params_->allocate();
 }
 
 void Model::initialise(uint64_t seed) {
+  params_->allocate();
   initial::uniform(table_->tensor(), 0.05, table_->random(seed));
   for (const LayerPointer& layer : layers_) layer->initialise(seed);
 }
@@ -133,6 +133,7 @@ Tensor Model::forward(Tape& tape, const Batch& batch) const {
   if (batch.time != config_.window)
     throw Error(
         fmt::format("the model reads windows of {} tokens, not {}", config_.window, batch.time));
+  if (!table_->tensor().data()) throw Error("the model's parameters were never set");
   Tensor x = ops::embedding(tape, table_->tensor(), batch.inputs, batch.size, batch.time);
   for (const LayerPointer& layer : layers_) x = layer->forward(tape, x);
   return x;
@@ -146,6 +147,13 @@ std::vector<Model::Row> Model::summary() const {
     rows.push_back({layer->name(), shape, layer->parameters()});
   }
   return rows;
+}
+
+Session make_session(Model& model, const Nadam& optimizer, uint64_t seed) {
+  const auto forward = [&model](Tape& tape, const Batch& batch) {
+    return model.forward(tape, batch);
+  };
+  return Session(model.params(), model.embedding_table(), forward, optimizer, seed);
 }
 
 }  // namespace etude

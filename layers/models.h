@@ -15,7 +15,8 @@ namespace etude {
 
 class Model {
  public:
-  // Parameters are allocated and zero until initialise() or a checkpoint sets them.
+  // Counts and names the parameters; they have no memory before initialise(), or before
+  // params().allocate() and a checkpoint.
   explicit Model(const ModelConfig& config);
 
   void initialise(uint64_t seed);
@@ -41,5 +42,8 @@ class Model {
   std::unique_ptr<LayerParameter> table_;
   std::vector<LayerPointer> layers_;
 };
+
+// A session that trains or evaluates the model, which must outlive it.
+Session make_session(Model& model, const Nadam& optimizer = Nadam(), uint64_t seed = 0);
 
 }  // namespace etude

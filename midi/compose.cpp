@@ -38,17 +38,16 @@ Grid make_grid(double fs) {
   return {static_cast<int>(std::floor(exact)) + 1, ticks * columns_per_quarter, ticks};
 }
 
-Event channel_event(std::int64_t tick, EventKind kind, int a, int b) {
+Event channel_event(int64_t tick, EventKind kind, int a, int b) {
   Event event;
   event.tick = tick;
   event.kind = kind;
-  event.a = static_cast<std::uint8_t>(a);
-  event.b = static_cast<std::uint8_t>(b);
+  event.a = static_cast<uint8_t>(a);
+  event.b = static_cast<uint8_t>(b);
   return event;
 }
 
-void add_meta(Score& score, std::int64_t tick, std::uint8_t type,
-              std::span<const std::uint8_t> bytes) {
+void add_meta(Score& score, int64_t tick, uint8_t type, std::span<const uint8_t> bytes) {
   Event event;
   event.tick = tick;
   event.a = type;
@@ -63,7 +62,7 @@ Score compose(std::span<const PitchSet> columns, const ComposeOptions& options,
     throw std::invalid_argument("two planes of different length");
   }
   const Grid grid = make_grid(options.fs);
-  const auto end = static_cast<std::int64_t>(columns.size()) * grid.ticks_per_column;
+  const auto end = static_cast<int64_t>(columns.size()) * grid.ticks_per_column;
   Score score;
   score.name = options.title.empty() ? "composition" : options.title;
   if (end >= kMaxTicks) {
@@ -78,15 +77,14 @@ Score compose(std::span<const PitchSet> columns, const ComposeOptions& options,
 
   if (!options.title.empty()) {
     const std::string& t = options.title;
-    add_meta(score, 0, meta::track_name,
-             {reinterpret_cast<const std::uint8_t*>(t.data()), t.size()});
+    add_meta(score, 0, meta::track_name, {reinterpret_cast<const uint8_t*>(t.data()), t.size()});
   }
-  const auto tempo_byte = [&](int shift) { return static_cast<std::uint8_t>(grid.tempo >> shift); };
+  const auto tempo_byte = [&](int shift) { return static_cast<uint8_t>(grid.tempo >> shift); };
   add_meta(score, 0, meta::set_tempo, std::array{tempo_byte(16), tempo_byte(8), tempo_byte(0)});
   events.push_back(channel_event(0, EventKind::program, options.program, 0));
 
   PitchSet open;
-  std::int64_t tick = 0;
+  int64_t tick = 0;
   const auto move_to = [&](PitchSet next, PitchSet struck) {
     const PitchSet ends = (open - next) | (open & struck);
     const PitchSet begins = (next - open) | (next & struck);
@@ -96,7 +94,7 @@ Score compose(std::span<const PitchSet> columns, const ComposeOptions& options,
     });
     open = next;
   };
-  for (std::size_t c = 0; c < columns.size(); ++c, tick += grid.ticks_per_column) {
+  for (size_t c = 0; c < columns.size(); ++c, tick += grid.ticks_per_column) {
     move_to(columns[c], articulated.empty() ? PitchSet{} : articulated[c]);
   }
   if (open.empty()) events.push_back(channel_event(tick, EventKind::control, kSustain, 0));
@@ -105,11 +103,10 @@ Score compose(std::span<const PitchSet> columns, const ComposeOptions& options,
   return score;
 }
 
-std::vector<PitchSet> columns_of(const Vocabulary& vocabulary,
-                                 std::span<const std::int32_t> tokens) {
+std::vector<PitchSet> columns_of(const Vocabulary& vocabulary, std::span<const int32_t> tokens) {
   std::vector<PitchSet> columns;
   columns.reserve(tokens.size());
-  for (const std::int32_t token : tokens) columns.push_back(vocabulary.pitches(token));
+  for (const int32_t token : tokens) columns.push_back(vocabulary.pitches(token));
   return columns;
 }
 
@@ -120,9 +117,9 @@ Primer make_primer(const Score& score, const RollOptions& options, const Vocabul
     throw Error(score.name, fmt::format("no column sounds at {} columns a second", options.fs));
   }
   // Before the first sounding column as after it, silence is silence: leading columns need no care.
-  const std::size_t kept = std::min(played.size(), static_cast<std::size_t>(kWindow));
+  const size_t kept = std::min(played.size(), static_cast<size_t>(kWindow));
   Primer primer;
-  primer.tokens.assign(static_cast<std::size_t>(kWindow) - kept, vocabulary.silence());
+  primer.tokens.assign(static_cast<size_t>(kWindow) - kept, vocabulary.silence());
   for (const PitchSet pitches : std::span(played).last(kept)) {
     primer.tokens.push_back(vocabulary.find(pitches));
     primer.unknown += primer.tokens.back() == 0;

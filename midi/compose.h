@@ -30,12 +30,11 @@ Score compose(std::span<const PitchSet> columns, const ComposeOptions& options,
               std::span<const PitchSet> articulated = {});
 
 // Of token indices; 0 has no token and is refused with std::out_of_range.
-std::vector<PitchSet> columns_of(const Vocabulary& vocabulary,
-                                 std::span<const std::int32_t> tokens);
+std::vector<PitchSet> columns_of(const Vocabulary& vocabulary, std::span<const int32_t> tokens);
 
 struct Primer {
-  std::vector<std::int32_t> tokens;  // kWindow of them, silences first if the piece is shorter
-  std::int64_t unknown = 0;          // how many the vocabulary lacks: class 0
+  std::vector<int32_t> tokens;  // kWindow of them, silences first if the piece is shorter
+  int64_t unknown = 0;          // how many the vocabulary lacks: class 0
 };
 
 // The last window of a piece, up to its last sounding column. Throws Error if none sounds.

@@ -31,7 +31,7 @@ struct Source {
 
 struct Loaded {
   std::vector<PitchSet> steps;  // first sounding column .. last
-  std::int64_t columns = 0, first = 0, sounding = 0;
+  int64_t columns = 0, first = 0, sounding = 0;
   std::string fault;  // why it cannot be used; empty if it can
 };
 
@@ -80,9 +80,13 @@ std::optional<fs::path> table_in(const fs::path& folder) {
 
 std::vector<Source> sources_of_folder(const fs::path& folder, const std::string& split) {
   std::vector<Source> sources;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (!is_midi(entry.path()) || entry.is_directory()) continue;
-    sources.push_back({entry.path(), entry.path().lexically_relative(folder).generic_string()});
+  // A folder that may not be read, or a link to nowhere, must not keep the others from being read.
+  std::error_code unreadable;
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (fs::recursive_directory_iterator entry(folder, options), end; entry != end;
+       entry.increment(unreadable)) {
+    if (!is_midi(entry->path()) || entry->is_directory(unreadable)) continue;
+    sources.push_back({entry->path(), entry->path().lexically_relative(folder).generic_string()});
   }
   if (sources.empty()) throw Error(folder.string(), "no .mid or .midi file in the folder");
   std::ranges::sort(sources, {}, &Source::name);
@@ -95,7 +99,7 @@ std::vector<Source> sources_of_folder(const fs::path& folder, const std::string&
   }
   auto rows = read_table(*table);
   keep_split(rows, split, table->string());
-  std::unordered_map<std::string, std::size_t> rank;
+  std::unordered_map<std::string, size_t> rank;
   for (const TableRow& row : rows) {
     rank.try_emplace(fs::path(row.midi_filename).lexically_normal().generic_string(), rank.size());
   }
@@ -151,12 +155,12 @@ Loaded load(const Source& source, const RollOptions& options) {
 std::vector<Loaded> load_all(const std::vector<const Source*>& sources, const RollOptions& options,
                              int threads) {
   std::vector<Loaded> loaded(sources.size());
-  std::atomic<std::size_t> next = 0;
+  std::atomic<size_t> next = 0;
   const auto work = [&] {
-    for (std::size_t i; (i = next++) < sources.size();) loaded[i] = load(*sources[i], options);
+    for (size_t i; (i = next++) < sources.size();) loaded[i] = load(*sources[i], options);
   };
   std::vector<std::jthread> others;
-  for (int i = 1; i < threads && static_cast<std::size_t>(i) < sources.size(); ++i) {
+  for (int i = 1; i < threads && static_cast<size_t>(i) < sources.size(); ++i) {
     others.emplace_back(work);
   }
   work();
@@ -172,28 +176,28 @@ struct Piece {
 // Reads what is wanted. Broken files are not among a sample: the draw goes on until it is full.
 std::vector<Piece> read_pieces(const std::vector<Source>& sources, const DatasetOptions& options,
                                std::vector<Skipped>& skipped) {
-  std::vector<std::size_t> order(sources.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::size_t wanted = order.size();
+  std::vector<size_t> order(sources.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  size_t wanted = order.size();
   if (options.sample > 0) {
-    wanted = static_cast<std::size_t>(options.sample);
+    wanted = static_cast<size_t>(options.sample);
     std::mt19937_64 random(mixed_seed(options.seed, 0));
     shuffle(std::span(order), random);
   }
-  std::vector<std::pair<std::size_t, Loaded>> good, bad;
-  for (std::size_t read = 0; read < order.size() && good.size() < wanted;) {
-    const std::size_t count = std::min(wanted - good.size(), order.size() - read);
+  std::vector<std::pair<size_t, Loaded>> good, bad;
+  for (size_t read = 0; read < order.size() && good.size() < wanted;) {
+    const size_t count = std::min(wanted - good.size(), order.size() - read);
     std::vector<const Source*> now;
-    for (std::size_t i = read; i < read + count; ++i) now.push_back(&sources[order[i]]);
+    for (size_t i = read; i < read + count; ++i) now.push_back(&sources[order[i]]);
     auto loaded = load_all(now, {options.fs, options.pedal}, options.threads);
-    for (std::size_t i = 0; i < count; ++i) {
+    for (size_t i = 0; i < count; ++i) {
       auto& list = loaded[i].fault.empty() ? good : bad;
       list.emplace_back(order[read + i], std::move(loaded[i]));
     }
     read += count;
   }
   for (auto* list : {&good, &bad}) {
-    std::ranges::sort(*list, {}, &std::pair<std::size_t, Loaded>::first);
+    std::ranges::sort(*list, {}, &std::pair<size_t, Loaded>::first);
   }
   for (const auto& [i, loaded] : bad) skipped.push_back({sources[i].name, loaded.fault});
   std::vector<Piece> pieces;
@@ -202,7 +206,7 @@ std::vector<Piece> read_pieces(const std::vector<Source>& sources, const Dataset
 }
 
 void check_enough(const fs::path& path, const std::vector<Piece>& pieces, const Dataset& dataset,
-                  const DatasetOptions& options, std::size_t sources) {
+                  const DatasetOptions& options, size_t sources) {
   const auto first = [&] {
     const auto& skipped = dataset.skipped;
     if (skipped.empty()) return std::string();
@@ -214,7 +218,7 @@ void check_enough(const fs::path& path, const std::vector<Piece>& pieces, const 
     throw Error(path.string(), dataset.skipped[0].reason);
   }
   if (pieces.empty()) throw Error(path.string(), "no MIDI file that can be used" + first());
-  if (options.sample > 0 && pieces.size() < static_cast<std::size_t>(options.sample)) {
+  if (options.sample > 0 && pieces.size() < static_cast<size_t>(options.sample)) {
     throw Error(path.string(), fmt::format("a sample of {} songs is wanted, there are {}{}",
                                            options.sample, pieces.size(), first()));
   }
@@ -222,13 +226,13 @@ void check_enough(const fs::path& path, const std::vector<Piece>& pieces, const 
 
 void append(Dataset& dataset, const Piece& piece) {
   const Loaded& loaded = piece.loaded;
-  const auto steps = static_cast<std::int64_t>(loaded.steps.size());
+  const auto steps = static_cast<int64_t>(loaded.steps.size());
   dataset.songs.push_back({piece.name, loaded.columns, loaded.first, loaded.first + steps - 1,
-                           loaded.sounding, static_cast<std::int64_t>(dataset.tokens.size()),
+                           loaded.sounding, static_cast<int64_t>(dataset.tokens.size()),
                            steps - 1});
   dataset.tokens.insert(dataset.tokens.end(), kWindow - 1, dataset.vocabulary.silence());
   for (const PitchSet pitches : loaded.steps) {
-    const std::int32_t token = dataset.vocabulary.find(pitches);
+    const int32_t token = dataset.vocabulary.find(pitches);
     dataset.tokens.push_back(token);
     if (token == 0) ++dataset.unknown_tokens;
   }
@@ -250,7 +254,7 @@ Dataset load(const fs::path& path, const DatasetOptions& options, const Vocabula
     }
   }
   for (const Piece& piece : pieces) append(dataset, piece);
-  dataset.each_window([&](std::int64_t o) { dataset.unknown_targets += dataset.target(o) == 0; });
+  dataset.each_window([&](int64_t o) { dataset.unknown_targets += dataset.target(o) == 0; });
   return dataset;
 }
 
@@ -262,14 +266,14 @@ void check_positive(int song_group, int batch) {
 
 }  // namespace
 
-std::int64_t Dataset::samples() const {
-  std::int64_t count = 0;
+int64_t Dataset::samples() const {
+  int64_t count = 0;
   for (const Song& song : songs) count += song.samples;
   return count;
 }
 
-std::int64_t Dataset::steps_with_notes() const {
-  std::int64_t count = 0;
+int64_t Dataset::steps_with_notes() const {
+  int64_t count = 0;
   for (const Song& song : songs) count += song.steps_with_notes;
   return count;
 }
@@ -282,25 +286,24 @@ Dataset load_dataset(const fs::path& path, const DatasetOptions& options, const 
   return load(path, options, &fixed);
 }
 
-std::vector<std::int64_t> epoch_order(const Dataset& dataset, std::uint64_t seed, int epoch,
-                                      int song_group, int batch) {
+std::vector<int64_t> epoch_order(const Dataset& dataset, uint64_t seed, int epoch, int song_group,
+                                 int batch) {
   check_positive(song_group, batch);
-  std::mt19937_64 random(mixed_seed(seed, static_cast<std::uint64_t>(epoch) + 1));
+  std::mt19937_64 random(mixed_seed(seed, static_cast<uint64_t>(epoch) + 1));
   std::vector<const Song*> songs;
   for (const Song& song : dataset.songs) songs.push_back(&song);
   shuffle(std::span(songs), random);
 
-  std::vector<std::int64_t> order;
-  order.reserve(static_cast<std::size_t>(dataset.samples()));
-  const auto group_size = static_cast<std::size_t>(song_group);
-  for (std::size_t first = 0; first < songs.size(); first += group_size) {
-    const std::size_t begin = order.size();
-    for (std::size_t i = first; i < std::min(first + group_size, songs.size()); ++i) {
-      for (std::int64_t w = 0; w < songs[i]->samples; ++w)
-        order.push_back(songs[i]->first_token + w);
+  std::vector<int64_t> order;
+  order.reserve(static_cast<size_t>(dataset.samples()));
+  const auto group_size = static_cast<size_t>(song_group);
+  for (size_t first = 0; first < songs.size(); first += group_size) {
+    const size_t begin = order.size();
+    for (size_t i = first; i < std::min(first + group_size, songs.size()); ++i) {
+      for (int64_t w = 0; w < songs[i]->samples; ++w) order.push_back(songs[i]->first_token + w);
     }
     shuffle(std::span(order).subspan(begin), random);
-    order.resize(order.size() - (order.size() - begin) % static_cast<std::size_t>(batch));
+    order.resize(order.size() - (order.size() - begin) % static_cast<size_t>(batch));
   }
   return order;
 }
@@ -308,8 +311,8 @@ std::vector<std::int64_t> epoch_order(const Dataset& dataset, std::uint64_t seed
 std::vector<SongGroup> song_groups(const Dataset& dataset, int song_group, int batch) {
   check_positive(song_group, batch);
   std::vector<SongGroup> groups;
-  for (std::size_t i = 0; i < dataset.songs.size(); ++i) {
-    if (i % static_cast<std::size_t>(song_group) == 0) groups.push_back({});
+  for (size_t i = 0; i < dataset.songs.size(); ++i) {
+    if (i % static_cast<size_t>(song_group) == 0) groups.push_back({});
     ++groups.back().songs;
     groups.back().samples += dataset.songs[i].samples;
   }
@@ -324,16 +327,16 @@ std::string sha256_targets(const Dataset& dataset) {
   Sha256 hash;
   for (const Song& song : dataset.songs) {
     hash.add(std::span(dataset.tokens)
-                 .subspan(static_cast<std::size_t>(song.first_token + kWindow),
-                          static_cast<std::size_t>(song.samples)));
+                 .subspan(static_cast<size_t>(song.first_token + kWindow),
+                          static_cast<size_t>(song.samples)));
   }
   return hash.hex();
 }
 
 std::string sha256_windows(const Dataset& dataset) {
   Sha256 hash;
-  dataset.each_window([&](std::int64_t offset) {
-    hash.add(std::span(dataset.input(offset), static_cast<std::size_t>(kWindow)));
+  dataset.each_window([&](int64_t offset) {
+    hash.add(std::span(dataset.input(offset), static_cast<size_t>(kWindow)));
   });
   return hash.hex();
 }

@@ -13,20 +13,20 @@
 
 namespace etude::midi {
 
-inline constexpr std::int64_t kWindow = 50;
+inline constexpr int64_t kWindow = 50;
 
 struct Song {
-  std::string name;  // as the table or the folder has it
-  std::int64_t columns, first_step, last_step, steps_with_notes;  // steps: columns that sound
-  std::int64_t first_token;  // index in Dataset::tokens of the first of its 49 silences
-  std::int64_t samples;      // its windows: offsets first_token + 0 .. samples-1
+  std::string name;                                          // as the table or the folder has it
+  int64_t columns, first_step, last_step, steps_with_notes;  // steps: columns that sound
+  int64_t first_token;  // index in Dataset::tokens of the first of its 49 silences
+  int64_t samples;      // its windows: offsets first_token + 0 .. samples-1
 };
 
 struct DatasetOptions {
   double fs = 5;
   Pedal pedal = Pedal::compat;
   int sample = 0;          // so many songs, drawn by `seed`, kept in file order; 0: all
-  std::uint64_t seed = 0;  // of the sample only
+  uint64_t seed = 0;       // of the sample only
   std::string split = {};  // of a table ("train", ...); empty: all
   int threads = 1;         // that read files; the result does not depend on it
 };
@@ -37,24 +37,22 @@ struct Skipped {
 
 struct Dataset {
   Vocabulary vocabulary;
-  std::vector<std::int32_t> tokens;
+  std::vector<int32_t> tokens;
   std::vector<Song> songs;  // in file order
   std::vector<Skipped> skipped;
-  std::int64_t unknown_tokens = 0;   // steps mapped to class 0: a given vocabulary lacks them
-  std::int64_t unknown_targets = 0;  // windows whose target is class 0; they stay among the samples
+  int64_t unknown_tokens = 0;   // steps mapped to class 0: a given vocabulary lacks them
+  int64_t unknown_targets = 0;  // windows whose target is class 0; they stay among the samples
 
-  std::int64_t samples() const;
-  std::int64_t steps_with_notes() const;
-  const std::int32_t* input(std::int64_t offset) const { return tokens.data() + offset; }
+  int64_t samples() const;
+  int64_t steps_with_notes() const;
+  const int32_t* input(int64_t offset) const { return tokens.data() + offset; }
   // 0: a token that the vocabulary lacks.
-  std::int32_t target(std::int64_t offset) const {
-    return tokens[static_cast<std::size_t>(offset + kWindow)];
-  }
+  int32_t target(int64_t offset) const { return tokens[static_cast<size_t>(offset + kWindow)]; }
   // Visits each window's offset, song after song.
   template <class Visit>
   void each_window(Visit visit) const {
     for (const Song& song : songs) {
-      for (std::int64_t i = 0; i < song.samples; ++i) visit(song.first_token + i);
+      for (int64_t i = 0; i < song.samples; ++i) visit(song.first_token + i);
     }
   }
 };
@@ -77,12 +75,12 @@ Dataset load_dataset(const std::filesystem::path& path, const DatasetOptions& op
 // `song_group`, the windows of a group shuffled and cut into minibatches of `batch`, an incomplete
 // last one of each group dropped. A function of (dataset, seed, epoch) alone, on every machine. Its
 // size is a multiple of `batch`.
-std::vector<std::int64_t> epoch_order(const Dataset& dataset, std::uint64_t seed, int epoch,
-                                      int song_group, int batch);
+std::vector<int64_t> epoch_order(const Dataset& dataset, uint64_t seed, int epoch, int song_group,
+                                 int batch);
 
 // The same groups in file order: what an epoch amounts to.
 struct SongGroup {
-  std::int64_t songs, samples, minibatches, dropped;
+  int64_t songs, samples, minibatches, dropped;
 };
 std::vector<SongGroup> song_groups(const Dataset& dataset, int song_group, int batch);
 

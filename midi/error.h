@@ -14,7 +14,7 @@ struct Error : std::runtime_error {
   Error(const std::string& file_, const std::string& why_)
       : std::runtime_error(file_ + ": " + why_), file(file_), why(why_) {}
 
-  static Error at(const std::string& file, std::size_t offset, const std::string& reason) {
+  static Error at(const std::string& file, size_t offset, const std::string& reason) {
     return {file, "byte " + std::to_string(offset) + ": " + reason};
   }
 

@@ -30,44 +30,43 @@ struct Descriptor {
   throw Error(path.string(), fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
-void write_all(int fd, std::span<const std::uint8_t> bytes, const std::filesystem::path& path) {
+void write_all(int fd, std::span<const uint8_t> bytes, const std::filesystem::path& path) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail(path, "cannot be written");
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    bytes = bytes.subspan(static_cast<size_t>(n));
   }
 }
 
 }  // namespace
 
-std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::size_t limit) {
+std::vector<uint8_t> read_file(const std::filesystem::path& path, size_t limit) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.fd < 0) fail(path, "cannot be opened");
   struct stat status {};
   if (::fstat(file.fd, &status) != 0) fail(path, "cannot be read");
   if (S_ISDIR(status.st_mode)) throw Error(path.string(), "is a folder, not a file");
   if (!S_ISREG(status.st_mode)) throw Error(path.string(), "is not a regular file");
-  const auto size = static_cast<std::size_t>(status.st_size);
+  const auto size = static_cast<size_t>(status.st_size);
   if (size > limit) {
     throw LimitError(path.string(),
                      fmt::format("{} bytes, more than {} are not read", size, limit));
   }
-  std::vector<std::uint8_t> bytes(size);
-  std::size_t got = 0;
+  std::vector<uint8_t> bytes(size);
+  size_t got = 0;
   while (got < size) {
     const ssize_t n = ::read(file.fd, bytes.data() + got, size - got);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail(path, "cannot be read");
     if (n == 0) break;
-    got += static_cast<std::size_t>(n);
+    got += static_cast<size_t>(n);
   }
   bytes.resize(got);
   return bytes;
 }
 
-void write_file_atomically(const std::filesystem::path& wanted,
-                           std::span<const std::uint8_t> bytes) {
+void write_file_atomically(const std::filesystem::path& wanted, std::span<const uint8_t> bytes) {
   // A link stays a link. What is no file (/dev/stdout) must not be renamed over.
   std::error_code absent;
   const auto resolved = std::filesystem::canonical(wanted, absent);
@@ -92,7 +91,7 @@ void write_file_atomically(const std::filesystem::path& wanted,
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
-  write_file_atomically(path, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+  write_file_atomically(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
 }  // namespace etude::midi

@@ -14,8 +14,8 @@ namespace etude::midi {
 namespace {
 
 struct Open {
-  std::int64_t tick;
-  std::uint8_t velocity;
+  int64_t tick;
+  uint8_t velocity;
 };
 
 class Collector {
@@ -23,11 +23,11 @@ class Collector {
   explicit Collector(const Score& score) : score_(score), tempo_(TempoMap::of_track(score, 0)) {}
 
   std::vector<Instrument> all() {
-    for (std::size_t i = 0; i < score_.tracks.size(); ++i) {
+    for (size_t i = 0; i < score_.tracks.size(); ++i) {
       track_ = static_cast<int>(i);
       programs_.fill(0);
       early_.fill(nullptr);
-      for (const std::size_t i_open : touched_) open_[i_open].clear();
+      for (const size_t i_open : touched_) open_[i_open].clear();
       touched_.clear();
       for (const Event& event : score_.tracks[i].events) take(event);
     }
@@ -49,8 +49,8 @@ class Collector {
     }
   }
 
-  static std::size_t key_of(const Event& event) {
-    return static_cast<std::size_t>(event.channel * 128 + event.a);
+  static size_t key_of(const Event& event) {
+    return static_cast<size_t>(event.channel * 128 + event.a);
   }
 
   void strike(const Event& event) {
@@ -79,10 +79,10 @@ class Collector {
 
   // The instrument of a closed note, made if this is its first.
   Instrument& sounding(int channel) {
-    const auto key = std::tuple(programs_[static_cast<std::size_t>(channel)], channel, track_);
+    const auto key = std::tuple(programs_[static_cast<size_t>(channel)], channel, track_);
     const auto [place, is_new] = index_.try_emplace(key, result_.size());
     if (is_new) {
-      const auto& early = early_[static_cast<std::size_t>(channel)];
+      const auto& early = early_[static_cast<size_t>(channel)];
       result_.push_back(
           {std::get<0>(key), channel, track_, {}, early ? early : std::make_shared<Controllers>()});
     }
@@ -92,9 +92,9 @@ class Collector {
   // Where a controller or a bend belongs: to the instrument that plays, if it exists yet, else to
   // those of this channel and track that are to come.
   Controllers& controllers(int channel) {
-    const auto place = index_.find({programs_[static_cast<std::size_t>(channel)], channel, track_});
+    const auto place = index_.find({programs_[static_cast<size_t>(channel)], channel, track_});
     if (place != index_.end()) return *result_[place->second].controllers;
-    auto& early = early_[static_cast<std::size_t>(channel)];
+    auto& early = early_[static_cast<size_t>(channel)];
     if (!early) early = std::make_shared<Controllers>();
     return *early;
   }
@@ -104,9 +104,9 @@ class Collector {
   int track_ = 0;
   std::array<int, 16> programs_{};
   std::array<std::shared_ptr<Controllers>, 16> early_{};
-  std::array<std::vector<Open>, 16 * 128> open_;            // by channel and pitch
-  std::vector<std::size_t> touched_;                        // those of open_ that this track used
-  std::map<std::tuple<int, int, int>, std::size_t> index_;  // program, channel, track
+  std::array<std::vector<Open>, 16 * 128> open_;       // by channel and pitch
+  std::vector<size_t> touched_;                        // those of open_ that this track used
+  std::map<std::tuple<int, int, int>, size_t> index_;  // program, channel, track
   std::vector<Instrument> result_;
 };
 

@@ -16,7 +16,7 @@ namespace etude::midi {
 
 struct Note {
   double start, end;  // seconds
-  std::uint8_t pitch, velocity;
+  uint8_t pitch, velocity;
 };
 
 struct TimedValue {
@@ -46,6 +46,6 @@ struct Instrument {
 std::vector<Instrument> instruments(const Score& score);
 
 // The longest score that becomes notes: pretty_midi's limit too.
-inline constexpr std::int64_t kMaxTicks = 10'000'000;
+inline constexpr int64_t kMaxTicks = 10'000'000;
 
 }  // namespace etude::midi

@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxTableBytes = std::size_t{64} << 20;
+constexpr size_t kMaxTableBytes = size_t{64} << 20;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 std::string lower_extension(const std::filesystem::path& path) {
@@ -62,7 +62,7 @@ class CsvReader {
 
  private:
   std::string plain() {
-    const std::size_t end = std::min(text_.find_first_of(",\r\n", at_), text_.size());
+    const size_t end = std::min(text_.find_first_of(",\r\n", at_), text_.size());
     std::string field(text_.substr(at_, end - at_));
     at_ = end;
     return field;
@@ -100,7 +100,7 @@ class CsvReader {
 
   std::string_view text_;
   std::string name_;
-  std::size_t at_ = 0;
+  size_t at_ = 0;
   int line_ = 1;
 };
 
@@ -110,13 +110,13 @@ std::vector<TableRow> read_csv(const std::filesystem::path& path) {
   CsvReader reader(text, name);
   Record head;
   if (!reader.next(head)) throw Error(name, "line 1: the table is empty");
-  const auto column = [&](std::string_view wanted) -> std::size_t {
-    return static_cast<std::size_t>(std::ranges::find(head.fields, wanted) - head.fields.begin());
+  const auto column = [&](std::string_view wanted) -> size_t {
+    return static_cast<size_t>(std::ranges::find(head.fields, wanted) - head.fields.begin());
   };
-  const std::size_t file = column("midi_filename");
-  const std::size_t composer = column("canonical_composer");
-  const std::size_t title = column("canonical_title");
-  const std::size_t split = column("split");
+  const size_t file = column("midi_filename");
+  const size_t composer = column("canonical_composer");
+  const size_t title = column("canonical_title");
+  const size_t split = column("split");
   if (file == head.fields.size()) throw Error(name, "line 1: no column midi_filename");
 
   std::vector<TableRow> rows;
@@ -126,7 +126,7 @@ std::vector<TableRow> read_csv(const std::filesystem::path& path) {
       throw Error(name, fmt::format("{}: {} fields where the first line has {}", place,
                                     record.fields.size(), head.fields.size()));
     }
-    const auto field = [&](std::size_t i) {
+    const auto field = [&](size_t i) {
       return i < record.fields.size() ? record.fields[i] : std::string();
     };
     rows.push_back({place, field(composer), field(title), field(split), field(file)});
@@ -135,12 +135,12 @@ std::vector<TableRow> read_csv(const std::filesystem::path& path) {
 }
 
 // Members "0", "1", "2", ...: in order of number, whatever their order in the file.
-std::map<std::int64_t, std::string> column_of(const Json& table, const char* column,
-                                              const std::string& name) {
-  std::map<std::int64_t, std::string> values;
+std::map<int64_t, std::string> column_of(const Json& table, const char* column,
+                                         const std::string& name) {
+  std::map<int64_t, std::string> values;
   if (!table.contains(column)) return values;
   for (const auto& [key, value] : table.at(column).items()) {
-    std::int64_t row = 0;
+    int64_t row = 0;
     const auto [end, fault] = std::from_chars(key.data(), key.data() + key.size(), row);
     if (fault != std::errc{} || end != key.data() + key.size() || !value.is_string()) {
       throw Error(
@@ -155,7 +155,7 @@ std::vector<TableRow> rows_of_columns(const Json& table, const std::string& name
   const auto composers = column_of(table, "canonical_composer", name);
   const auto titles = column_of(table, "canonical_title", name);
   const auto splits = column_of(table, "split", name);
-  const auto at = [](const auto& values, std::int64_t row) {
+  const auto at = [](const auto& values, int64_t row) {
     const auto place = values.find(row);
     return place == values.end() ? std::string() : place->second;
   };

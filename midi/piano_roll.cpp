@@ -20,23 +20,23 @@ constexpr int kPedalDown = 64;
 using Plane = std::vector<PitchSet>;
 
 // pretty_midi's int(time * fs).
-std::int64_t column(double time, double fs) { return static_cast<std::int64_t>(time * fs); }
+int64_t column(double time, double fs) { return static_cast<int64_t>(time * fs); }
 
 // Each pitch's notes are joined before they are drawn: a file may hold a million notes on one key.
 void draw_notes(const Instrument& instrument, double fs, PianoRoll& roll) {
-  std::array<std::vector<std::pair<std::int64_t, std::int64_t>>, 128> spans;
+  std::array<std::vector<std::pair<int64_t, int64_t>>, 128> spans;
   for (const Note& note : instrument.notes) {
-    const std::int64_t start = column(note.start, fs);
+    const int64_t start = column(note.start, fs);
     spans[note.pitch].emplace_back(start, column(note.end, fs));
-    if (start < roll.columns()) roll.articulated[static_cast<std::size_t>(start)].set(note.pitch);
+    if (start < roll.columns()) roll.articulated[static_cast<size_t>(start)].set(note.pitch);
   }
   for (int pitch = 0; pitch < 128; ++pitch) {
-    auto& of_pitch = spans[static_cast<std::size_t>(pitch)];
+    auto& of_pitch = spans[static_cast<size_t>(pitch)];
     std::ranges::sort(of_pitch);
-    std::int64_t drawn = 0;  // columns before this one are done
+    int64_t drawn = 0;  // columns before this one are done
     for (const auto& [start, end] : of_pitch) {
-      for (std::int64_t c = std::max(start, drawn); c < end; ++c) {
-        roll.played[static_cast<std::size_t>(c)].set(pitch);
+      for (int64_t c = std::max(start, drawn); c < end; ++c) {
+        roll.played[static_cast<size_t>(c)].set(pitch);
       }
       drawn = std::max(drawn, end);
     }
@@ -45,18 +45,18 @@ void draw_notes(const Instrument& instrument, double fs, PianoRoll& roll) {
 
 void hold_pedal(const Instrument& instrument, double fs, Plane& played) {
   bool down = false;
-  std::int64_t since = 0;
+  int64_t since = 0;
   for (const TimedValue& control : instrument.controllers->controls) {
     if (control.number != kSustain || down == (control.value >= kPedalDown)) continue;
     down = !down;
-    const std::int64_t now = column(control.time, fs);
+    const int64_t now = column(control.time, fs);
     if (down) {
       since = now;
       continue;
     }
     PitchSet held;
-    for (std::int64_t c = since; c < now; ++c) {
-      auto& sounding = played[static_cast<std::size_t>(c)];
+    for (int64_t c = since; c < now; ++c) {
+      auto& sounding = played[static_cast<size_t>(c)];
       sounding |= held;
       held = sounding;
     }
@@ -76,12 +76,12 @@ PitchSet bent(PitchSet pitches, int bend) {
 
 void bend_pitches(const Instrument& instrument, double fs, double end_time, PianoRoll& roll) {
   const auto& bends = instrument.controllers->bends;  // in order of time: all of one track
-  for (std::size_t i = 0; i < bends.size(); ++i) {
+  for (size_t i = 0; i < bends.size(); ++i) {
     if (bends[i].value == 0) continue;
     const double until = i + 1 < bends.size() ? bends[i + 1].time : end_time;
-    for (std::int64_t c = column(bends[i].time, fs); c < column(until, fs); ++c) {
+    for (int64_t c = column(bends[i].time, fs); c < column(until, fs); ++c) {
       for (Plane* plane : {&roll.played, &roll.articulated}) {
-        auto& pitches = (*plane)[static_cast<std::size_t>(c)];
+        auto& pitches = (*plane)[static_cast<size_t>(c)];
         pitches = bent(pitches, bends[i].value);
       }
     }
@@ -103,19 +103,19 @@ PianoRoll make_piano_roll(const Score& score, const RollOptions& options) {
     throw LimitError(score.name, fmt::format("{:.0f} columns, beyond the limit of {}",
                                              fs * end_time, kMaxColumns));
   }
-  const auto columns = static_cast<std::size_t>(column(end_time, fs));
+  const auto columns = static_cast<size_t>(column(end_time, fs));
   PianoRoll roll{fs, Plane(columns), Plane(columns)};
   if (instrument.is_drum()) return roll;
   draw_notes(instrument, fs, roll);
   if (options.pedal == Pedal::compat) hold_pedal(instrument, fs, roll.played);
-  for (std::size_t c = 0; c < columns; ++c) roll.articulated[c] &= roll.played[c];
+  for (size_t c = 0; c < columns; ++c) roll.articulated[c] &= roll.played[c];
   bend_pitches(instrument, fs, end_time, roll);
   return roll;
 }
 
 std::string roll_text(const PianoRoll& roll) {
   std::string text = fmt::format("# fs={} columns={}\n", roll.fs, roll.columns());
-  for (std::size_t c = 0; c < roll.played.size(); ++c) {
+  for (size_t c = 0; c < roll.played.size(); ++c) {
     if (roll.played[c].empty()) continue;
     fmt::format_to(std::back_inserter(text), "{}: ", c);
     const char* comma = "";

@@ -29,11 +29,11 @@ struct PianoRoll {
   std::vector<PitchSet> played;       // by column: what sounds
   std::vector<PitchSet> articulated;  // by column, a part of played: what is struck there
 
-  std::int64_t columns() const { return static_cast<std::int64_t>(played.size()); }
+  int64_t columns() const { return static_cast<int64_t>(played.size()); }
 };
 
 // The widest roll: 58 hours at 5 columns a second, 32 MiB.
-inline constexpr std::int64_t kMaxColumns = std::int64_t{1} << 20;
+inline constexpr int64_t kMaxColumns = int64_t{1} << 20;
 
 // Throws Error when no note of the score is ever closed (pretty_midi then has no instrument),
 // LimitError beyond kMaxTicks or kMaxColumns. A drum kit (channel 10) as first instrument gives a

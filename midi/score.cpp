@@ -4,23 +4,23 @@
 
 namespace etude::midi {
 
-void Score::add(std::size_t track, Event event, std::span<const std::uint8_t> bytes) {
-  event.payload = static_cast<std::uint32_t>(payload.size());
-  event.size = static_cast<std::uint32_t>(bytes.size());
+void Score::add(size_t track, Event event, std::span<const uint8_t> bytes) {
+  event.payload = static_cast<uint32_t>(payload.size());
+  event.size = static_cast<uint32_t>(bytes.size());
   payload.insert(payload.end(), bytes.begin(), bytes.end());
   tracks[track].events.push_back(event);
 }
 
-std::int64_t Score::end_tick() const {
-  std::int64_t last = 0;
+int64_t Score::end_tick() const {
+  int64_t last = 0;
   for (const Track& track : tracks) {
     if (!track.events.empty()) last = std::max(last, track.events.back().tick);
   }
   return last;
 }
 
-std::int64_t Score::note_ons() const {
-  std::int64_t count = 0;
+int64_t Score::note_ons() const {
+  int64_t count = 0;
   for (const Track& track : tracks) {
     count += std::ranges::count_if(track.events, &Event::is_note_on);
   }

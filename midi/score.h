@@ -13,7 +13,7 @@
 namespace etude::midi {
 
 // The values are the status bytes (channel messages: with channel 0).
-enum class EventKind : std::uint8_t {
+enum class EventKind : uint8_t {
   note_off = 0x80,
   note_on = 0x90,  // velocity 0 means note-off; see is_note_on, is_note_off
   key_pressure = 0xA0,
@@ -27,26 +27,26 @@ enum class EventKind : std::uint8_t {
 };
 
 namespace meta {
-inline constexpr std::uint8_t track_name = 0x03;
-inline constexpr std::uint8_t end_of_track = 0x2F;
-inline constexpr std::uint8_t set_tempo = 0x51;
+inline constexpr uint8_t track_name = 0x03;
+inline constexpr uint8_t end_of_track = 0x2F;
+inline constexpr uint8_t set_tempo = 0x51;
 }  // namespace meta
 
 struct Event {
-  std::int64_t tick = 0;      // from the start of the track
-  std::uint32_t offset = 0;   // of its status (or first data) byte in the file; 0 if made here
-  std::uint32_t payload = 0;  // sysex, meta: where its bytes begin in Score::payload ...
-  std::uint32_t size = 0;     // ... and how many they are
+  int64_t tick = 0;      // from the start of the track
+  uint32_t offset = 0;   // of its status (or first data) byte in the file; 0 if made here
+  uint32_t payload = 0;  // sysex, meta: where its bytes begin in Score::payload ...
+  uint32_t size = 0;     // ... and how many they are
   EventKind kind = EventKind::meta;
-  std::uint8_t channel = 0;  // 0..15, channel messages only
-  std::uint8_t a = 0;  // first data byte (pitch, controller, program, bend LSB); meta: its type
-  std::uint8_t b = 0;  // second data byte (velocity, value, bend MSB) or 0
+  uint8_t channel = 0;  // 0..15, channel messages only
+  uint8_t a = 0;        // first data byte (pitch, controller, program, bend LSB); meta: its type
+  uint8_t b = 0;        // second data byte (velocity, value, bend MSB) or 0
 
   bool is_note_on() const { return kind == EventKind::note_on && b > 0; }
   bool is_note_off() const {
     return kind == EventKind::note_off || (kind == EventKind::note_on && b == 0);
   }
-  bool is_meta(std::uint8_t type) const { return kind == EventKind::meta && a == type; }
+  bool is_meta(uint8_t type) const { return kind == EventKind::meta && a == type; }
   // -8192 .. 8191
   int bend() const { return (b << 7 | a) - 8192; }
 };
@@ -70,7 +70,7 @@ struct Division {
 
 // Something that the reader passed over or mended.
 struct Finding {
-  std::size_t offset;  // in the file
+  size_t offset;  // in the file
   std::string what;
 };
 
@@ -80,17 +80,17 @@ struct Score {
   Division division;
   int tracks_declared = 0;
   std::vector<Track> tracks;
-  std::vector<std::uint8_t> payload;
+  std::vector<uint8_t> payload;
   std::vector<Finding> found;
 
-  std::span<const std::uint8_t> bytes(const Event& event) const {
+  std::span<const uint8_t> bytes(const Event& event) const {
     return {payload.data() + event.payload, event.size};
   }
   // Appends an event with bytes of its own (sysex, meta) to a track.
-  void add(std::size_t track, Event event, std::span<const std::uint8_t> bytes);
+  void add(size_t track, Event event, std::span<const uint8_t> bytes);
   // Last event of any track, End of Track included; 0 when there is none.
-  std::int64_t end_tick() const;
-  std::int64_t note_ons() const;
+  int64_t end_tick() const;
+  int64_t note_ons() const;
 };
 
 // Microseconds a quarter note of a Set Tempo event; 0 when it is another event or has no usable

@@ -34,7 +34,7 @@ void Sha256::add(std::string_view bytes) {
   check(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()));
 }
 
-void Sha256::add(std::span<const std::int32_t> numbers) {
+void Sha256::add(std::span<const int32_t> numbers) {
   check(EVP_DigestUpdate(state_->context, numbers.data(), numbers.size_bytes()));
 }
 

@@ -16,7 +16,7 @@ class Sha256 {
   ~Sha256();
   void add(std::string_view bytes);
   // As little-endian 32-bit integers.
-  void add(std::span<const std::int32_t> numbers);
+  void add(std::span<const int32_t> numbers);
   // 64 lower-case hexadecimal digits. Ends the computation: call once.
   std::string hex();
 

@@ -11,8 +11,8 @@
 namespace etude::midi {
 
 // A well mixed 64-bit state of two numbers (Steele's SplitMix64), to seed a generator with.
-inline std::uint64_t mixed_seed(std::uint64_t seed, std::uint64_t stream) {
-  const auto mix = [](std::uint64_t x) {
+inline uint64_t mixed_seed(uint64_t seed, uint64_t stream) {
+  const auto mix = [](uint64_t x) {
     x += 0x9E3779B97F4A7C15u;
     x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
     x = (x ^ x >> 27) * 0x94D049BB133111EBu;
@@ -22,10 +22,10 @@ inline std::uint64_t mixed_seed(std::uint64_t seed, std::uint64_t stream) {
 }
 
 // Uniform in 0 .. n-1, n > 0; by rejection, so that no value is more likely than another.
-inline std::uint64_t below(std::mt19937_64& random, std::uint64_t n) {
-  const std::uint64_t first_good = -n % n;  // 2^64 mod n
+inline uint64_t below(std::mt19937_64& random, uint64_t n) {
+  const uint64_t first_good = -n % n;  // 2^64 mod n
   while (true) {
-    const std::uint64_t x = random();
+    const uint64_t x = random();
     if (x >= first_good) return x % n;
   }
 }
@@ -33,7 +33,7 @@ inline std::uint64_t below(std::mt19937_64& random, std::uint64_t n) {
 // Fisher and Yates, from the back.
 template <class T>
 void shuffle(std::span<T> items, std::mt19937_64& random) {
-  for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(random, i)]);
+  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(random, i)]);
 }
 
 }  // namespace etude::midi

@@ -11,38 +11,38 @@
 namespace etude::midi {
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
+using Bytes = std::span<const uint8_t>;
 
-std::uint32_t big_endian(Bytes bytes, std::size_t at, int count) {
-  std::uint32_t value = 0;
-  for (int i = 0; i < count; ++i) value = value << 8 | bytes[at + static_cast<std::size_t>(i)];
+uint32_t big_endian(Bytes bytes, size_t at, int count) {
+  uint32_t value = 0;
+  for (int i = 0; i < count; ++i) value = value << 8 | bytes[at + static_cast<size_t>(i)];
   return value;
 }
 
-bool has_id(Bytes bytes, std::size_t at, std::string_view id) {
+bool has_id(Bytes bytes, size_t at, std::string_view id) {
   return bytes.size() - at >= id.size() &&
          std::equal(id.begin(), id.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
 }
 
 // Data bytes of a channel message, by the upper half of its status.
-int data_bytes(std::uint8_t status) { return (status & 0xE0) == 0xC0 ? 1 : 2; }
+int data_bytes(uint8_t status) { return (status & 0xE0) == 0xC0 ? 1 : 2; }
 
 // Data bytes of the system messages that have no place in a file.
-int stray_bytes(std::uint8_t status) {
+int stray_bytes(uint8_t status) {
   if (status == 0xF2) return 2;
   return status == 0xF1 || status == 0xF3 ? 1 : 0;
 }
 
 // Thrown at damage inside a track; the track's reader decides what becomes of it.
 struct Damaged {
-  std::size_t offset;
+  size_t offset;
   std::string reason;
 };
 
 class Parser {
  public:
   // Offsets are those of `bytes`, the whole file; [begin, end) is the part that holds the SMF.
-  Parser(Bytes bytes, std::size_t begin, std::size_t end, Damage damage, Score& score)
+  Parser(Bytes bytes, size_t begin, size_t end, Damage damage, Score& score)
       : bytes_(bytes.first(end)), at_(begin), damage_(damage), score_(score) {}
 
   void file() {
@@ -55,9 +55,9 @@ class Parser {
     }
     const auto found = score_.tracks.size();
     if (found == 0) throw Error::at(score_.name, at_, "no track (MTrk chunk) in the file");
-    if (found < static_cast<std::size_t>(score_.tracks_declared)) {
+    if (found < static_cast<size_t>(score_.tracks_declared)) {
       suspect(at_, fmt::format("header says {} tracks, {} found", score_.tracks_declared, found));
-    } else if (found > static_cast<std::size_t>(score_.tracks_declared)) {
+    } else if (found > static_cast<size_t>(score_.tracks_declared)) {
       note(at_, fmt::format("header says {} tracks, {} found", score_.tracks_declared, found));
     }
     if (score_.format == 0 && found > 1) note(at_, "format 0 with more than one track");
@@ -65,7 +65,7 @@ class Parser {
 
  private:
   void header() {
-    const std::size_t start = at_;
+    const size_t start = at_;
     if (bytes_.size() == start) throw Error::at(score_.name, start, "the file is empty");
     if (!has_id(bytes_, start, "MThd")) {
       throw Error::at(score_.name, start, "not a MIDI file: it does not begin with MThd");
@@ -73,7 +73,7 @@ class Parser {
     if (bytes_.size() - start < 14) {
       throw Error::at(score_.name, bytes_.size(), "the file ends inside its header");
     }
-    const std::uint32_t length = big_endian(bytes_, start + 4, 4);
+    const uint32_t length = big_endian(bytes_, start + 4, 4);
     if (length < 6) {
       throw Error::at(score_.name, start + 4, fmt::format("header length {} is below 6", length));
     }
@@ -91,7 +91,7 @@ class Parser {
     at_ = start + 8 + length;
   }
 
-  void division(std::size_t at) {
+  void division(size_t at) {
     const auto word = static_cast<int>(big_endian(bytes_, at, 2));
     if (word == 0) throw Error::at(score_.name, at, "ticks per quarter note is 0");
     if (word < 0x8000) {
@@ -111,11 +111,10 @@ class Parser {
   // One chunk from at_ on; false when what is there is no chunk.
   bool chunk() {
     const auto id = bytes_.subspan(at_, 4);
-    if (!std::ranges::all_of(id, [](std::uint8_t c) { return c >= 0x20 && c < 0x7F; }))
-      return false;
-    const std::size_t length = big_endian(bytes_, at_ + 4, 4);
-    const std::size_t begin = at_ + 8;
-    const std::size_t there = bytes_.size() - begin;
+    if (!std::ranges::all_of(id, [](uint8_t c) { return c >= 0x20 && c < 0x7F; })) return false;
+    const size_t length = big_endian(bytes_, at_ + 4, 4);
+    const size_t begin = at_ + 8;
+    const size_t there = bytes_.size() - begin;
     const bool is_track = has_id(bytes_, at_, "MTrk");
     if (is_track && length > there) {
       suspect(at_ + 4, fmt::format("track length runs {} bytes past the file", length - there));
@@ -129,7 +128,7 @@ class Parser {
     return true;
   }
 
-  void track(std::size_t end) {
+  void track(size_t end) {
     if (score_.tracks.size() == kMaxTracks) {
       throw LimitError(score_.name,
                        fmt::format("byte {}: more than {} tracks are not read", at_, kMaxTracks));
@@ -156,8 +155,8 @@ class Parser {
 
   void event() {
     tick_ += number();
-    const std::size_t start = at_;
-    std::uint8_t status = byte("an event");
+    const size_t start = at_;
+    uint8_t status = byte("an event");
     if (status < 0x80) {
       if (status_ == 0) {
         throw Damaged{start, fmt::format("data byte {:02x} where a status byte must be", status)};
@@ -182,7 +181,7 @@ class Parser {
     }
   }
 
-  void channel_message(std::uint8_t status, std::size_t start) {
+  void channel_message(uint8_t status, size_t start) {
     Event event = made(static_cast<EventKind>(status & 0xF0), start);
     event.channel = status & 0x0F;
     event.a = data();
@@ -190,13 +189,13 @@ class Parser {
     push(event);
   }
 
-  void long_event(std::uint8_t status, std::size_t start) {
+  void long_event(uint8_t status, size_t start) {
     Event event = made(static_cast<EventKind>(status), start);
     if (status == 0xFF) event.a = byte("a meta event");
-    const auto size = static_cast<std::size_t>(number());
+    const auto size = static_cast<size_t>(number());
     if (size > end_ - at_) throw Damaged{at_, "the track ends inside a meta or sysex event"};
-    event.payload = static_cast<std::uint32_t>(score_.payload.size());
-    event.size = static_cast<std::uint32_t>(size);
+    event.payload = static_cast<uint32_t>(score_.payload.size());
+    event.size = static_cast<uint32_t>(size);
     const auto content = bytes_.subspan(at_, size);
     score_.payload.insert(score_.payload.end(), content.begin(), content.end());
     at_ += size;
@@ -206,10 +205,10 @@ class Parser {
     push(event);
   }
 
-  Event made(EventKind kind, std::size_t start) const {
+  Event made(EventKind kind, size_t start) const {
     Event event;
     event.tick = tick_;
-    event.offset = static_cast<std::uint32_t>(start);
+    event.offset = static_cast<uint32_t>(start);
     event.kind = kind;
     return event;
   }
@@ -222,22 +221,22 @@ class Parser {
     events_->push_back(event);
   }
 
-  std::uint8_t byte(const char* inside) {
+  uint8_t byte(const char* inside) {
     if (at_ == end_) throw Damaged{at_, fmt::format("the track ends inside {}", inside)};
     return bytes_[at_++];
   }
 
-  std::uint8_t data() {
-    const std::uint8_t value = byte("a channel message");
+  uint8_t data() {
+    const uint8_t value = byte("a channel message");
     if (value > 127) throw Damaged{at_ - 1, fmt::format("data byte {} above 127", value)};
     return value;
   }
 
-  std::int64_t number() {
-    const std::size_t start = at_;
-    std::int64_t value = 0;
+  int64_t number() {
+    const size_t start = at_;
+    int64_t value = 0;
     for (int i = 0; i < 4; ++i) {
-      const std::uint8_t part = byte("a variable-length number");
+      const uint8_t part = byte("a variable-length number");
       value = value << 7 | (part & 0x7F);
       if (part < 0x80) return value;
     }
@@ -245,41 +244,41 @@ class Parser {
   }
 
   // A file of strays could otherwise make more text than it has bytes.
-  void note(std::size_t offset, std::string what) {
+  void note(size_t offset, std::string what) {
     if (score_.found.size() < 100) score_.found.push_back({offset, std::move(what)});
   }
 
-  void suspect(std::size_t offset, const std::string& what) {
+  void suspect(size_t offset, const std::string& what) {
     if (damage_ == Damage::refuse) throw Error::at(score_.name, offset, what);
     note(offset, "damage: " + what);
   }
 
   Bytes bytes_;
-  std::size_t at_;
+  size_t at_;
   Damage damage_;
   Score& score_;
 
   // The track being read.
-  std::size_t end_ = 0;
+  size_t end_ = 0;
   std::vector<Event>* events_ = nullptr;
-  std::uint8_t status_ = 0;     // running status, 0: none
+  uint8_t status_ = 0;          // running status, 0: none
   bool mended_status_ = false;  // a meta or sysex event, which cancels it by the letter, came since
-  std::int64_t tick_ = 0;       // 64 MiB of the longest deltas stay below 2^53
-  std::size_t count_ = 0;       // events of the whole file
+  int64_t tick_ = 0;            // 64 MiB of the longest deltas stay below 2^53
+  size_t count_ = 0;            // events of the whole file
 };
 
 // RIFF: "RIFF" size "RMID" then chunks of id and little-endian size, padded to even; "data" is the
 // SMF.
-bool find_rmid(Bytes bytes, const std::string& name, std::size_t& begin, std::size_t& end) {
+bool find_rmid(Bytes bytes, const std::string& name, size_t& begin, size_t& end) {
   if (!has_id(bytes, 0, "RIFF")) return false;
   if (bytes.size() < 12 || !has_id(bytes, 8, "RMID")) {
     throw Error::at(name, 0, "not a MIDI file: a RIFF file that is not RMID");
   }
-  std::size_t at = 12;
+  size_t at = 12;
   while (bytes.size() - at >= 8) {
-    std::size_t size = 0;
-    for (std::size_t i = 4; i > 0; --i) size = size << 8 | bytes[at + 3 + i];
-    const std::size_t there = bytes.size() - at - 8;
+    size_t size = 0;
+    for (size_t i = 4; i > 0; --i) size = size << 8 | bytes[at + 3 + i];
+    const size_t there = bytes.size() - at - 8;
     if (has_id(bytes, at, "data")) {
       begin = at + 8;
       end = begin + std::min(size, there);
@@ -300,8 +299,8 @@ Score parse_score(Bytes bytes, const std::string& name, Damage damage) {
   }
   Score score;
   score.name = name;
-  std::size_t begin = 0;
-  std::size_t end = bytes.size();
+  size_t begin = 0;
+  size_t end = bytes.size();
   if (find_rmid(bytes, name, begin, end)) score.found.push_back({0, "RIFF RMID wrapper removed"});
   Parser(bytes, begin, end, damage, score).file();
   return score;

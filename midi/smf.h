@@ -30,13 +30,13 @@ namespace etude::midi {
 enum class Damage { refuse, recover };
 
 // Limits against hostile files: LimitError.
-inline constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20;
-inline constexpr std::size_t kMaxEvents = std::size_t{4} << 20;
-inline constexpr std::size_t kMaxTracks = 65535;  // what a header can declare
+inline constexpr size_t kMaxFileBytes = size_t{64} << 20;
+inline constexpr size_t kMaxEvents = size_t{4} << 20;
+inline constexpr size_t kMaxTracks = 65535;  // what a header can declare
 
 // Throws Error naming file, byte offset and reason.
 Score read_score(const std::filesystem::path& path, Damage damage = Damage::refuse);
-Score parse_score(std::span<const std::uint8_t> bytes, const std::string& name,
+Score parse_score(std::span<const uint8_t> bytes, const std::string& name,
                   Damage damage = Damage::refuse);
 
 }  // namespace etude::midi

@@ -10,33 +10,32 @@
 namespace etude::midi {
 namespace {
 
-using Bytes = std::vector<std::uint8_t>;
+using Bytes = std::vector<uint8_t>;
 
-constexpr std::int64_t kMaxNumber = (1 << 28) - 1;
+constexpr int64_t kMaxNumber = (1 << 28) - 1;
 
 // (Not insert(): GCC 12 then warns of an overflow that is none.)
 void put_text(Bytes& out, std::string_view text) {
-  for (const char c : text) out.push_back(static_cast<std::uint8_t>(c));
+  for (const char c : text) out.push_back(static_cast<uint8_t>(c));
 }
 
-void put_big_endian(Bytes& out, std::uint64_t value, int bytes) {
+void put_big_endian(Bytes& out, uint64_t value, int bytes) {
   for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
-    out.push_back(static_cast<std::uint8_t>(value >> shift));
+    out.push_back(static_cast<uint8_t>(value >> shift));
   }
 }
 
-void put_number(Bytes& out, std::int64_t value) {
+void put_number(Bytes& out, int64_t value) {
   int shift = 21;
   while (shift > 0 && value >> shift == 0) shift -= 7;
-  for (; shift > 0; shift -= 7)
-    out.push_back(static_cast<std::uint8_t>(0x80 | (value >> shift & 0x7F)));
-  out.push_back(static_cast<std::uint8_t>(value & 0x7F));
+  for (; shift > 0; shift -= 7) out.push_back(static_cast<uint8_t>(0x80 | (value >> shift & 0x7F)));
+  out.push_back(static_cast<uint8_t>(value & 0x7F));
 }
 
 void put_event(Bytes& out, const Score& score, const Event& event) {
-  const auto status = static_cast<std::uint8_t>(event.kind);
+  const auto status = static_cast<uint8_t>(event.kind);
   if (status < 0xF0) {
-    out.push_back(static_cast<std::uint8_t>(status | (event.channel & 0x0F)));
+    out.push_back(static_cast<uint8_t>(status | (event.channel & 0x0F)));
     out.push_back(event.a & 0x7F);
     if (event.kind != EventKind::program && event.kind != EventKind::channel_pressure) {
       out.push_back(event.b & 0x7F);
@@ -53,10 +52,10 @@ void put_event(Bytes& out, const Score& score, const Event& event) {
 
 Bytes track_bytes(const Score& score, const Track& track) {
   Bytes out;
-  std::int64_t tick = 0;
+  int64_t tick = 0;
   bool ended = false;
   for (const Event& event : track.events) {
-    const std::int64_t delta = event.tick - tick;
+    const int64_t delta = event.tick - tick;
     if (delta < 0 || delta > kMaxNumber) {
       throw Error(score.name,
                   fmt::format("tick {} after tick {} cannot be written", event.tick, tick));
@@ -73,7 +72,7 @@ Bytes track_bytes(const Score& score, const Track& track) {
 
 }  // namespace
 
-std::vector<std::uint8_t> write_smf(const Score& score) {
+std::vector<uint8_t> write_smf(const Score& score) {
   if (score.tracks.size() > 0xFFFF) throw Error(score.name, "more than 65535 tracks");
   Bytes out;
   put_text(out, "MThd");

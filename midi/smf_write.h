@@ -14,7 +14,7 @@ namespace etude::midi {
 
 // Throws Error when the score cannot be written: a tick that decreases, a delta or an event beyond
 // 2^28 - 1, more than 65535 tracks.
-std::vector<std::uint8_t> write_smf(const Score& score);
+std::vector<uint8_t> write_smf(const Score& score);
 
 // Atomically (files.h).
 void write_score(const std::filesystem::path& path, const Score& score);

@@ -11,7 +11,7 @@ TempoMap::TempoMap(const Division& division) : ticks_per_quarter_(division.ticks
   changes_.push_back({0, 0.0, scale});
 }
 
-void TempoMap::add(std::int64_t tick, int tempo) {
+void TempoMap::add(int64_t tick, int tempo) {
   if (tempo == 0 || ticks_per_quarter_ == 0) return;
   const double scale = 60.0 / ((6e7 / tempo) * ticks_per_quarter_);
   if (tick == 0) {
@@ -21,7 +21,7 @@ void TempoMap::add(std::int64_t tick, int tempo) {
   }
 }
 
-TempoMap TempoMap::of_track(const Score& score, std::size_t track) {
+TempoMap TempoMap::of_track(const Score& score, size_t track) {
   TempoMap map(score.division);
   for (const Event& event : score.tracks.at(track).events)
     map.add(event.tick, tempo_of(score, event));
@@ -29,13 +29,13 @@ TempoMap TempoMap::of_track(const Score& score, std::size_t track) {
 }
 
 TempoMap TempoMap::of_all_tracks(const Score& score) {
-  std::vector<std::pair<std::int64_t, int>> tempi;
+  std::vector<std::pair<int64_t, int>> tempi;
   for (const Track& track : score.tracks) {
     for (const Event& event : track.events) {
       if (const int tempo = tempo_of(score, event)) tempi.emplace_back(event.tick, tempo);
     }
   }
-  std::ranges::stable_sort(tempi, {}, &std::pair<std::int64_t, int>::first);
+  std::ranges::stable_sort(tempi, {}, &std::pair<int64_t, int>::first);
   TempoMap map(score.division);
   for (const auto& [tick, tempo] : tempi) map.add(tick, tempo);
   return map;
@@ -46,11 +46,11 @@ EndTimes end_times(const Score& score) {
   if (score.tracks.empty()) return times;
   const TempoMap common = TempoMap::of_all_tracks(score);
   const TempoMap first = TempoMap::of_track(score, 0);
-  for (std::size_t i = 0; i < score.tracks.size(); ++i) {
+  for (size_t i = 0; i < score.tracks.size(); ++i) {
     const auto& events = score.tracks[i].events;
     if (events.empty()) continue;
     const TempoMap map = score.format == 2 ? TempoMap::of_track(score, i) : common;
-    const std::int64_t end = events.back().tick;
+    const int64_t end = events.back().tick;
     times.last_event = std::max(times.last_event, map.seconds(end));
     times.last_event_by_first_track = std::max(times.last_event_by_first_track, first.seconds(end));
     const auto off = std::find_if(events.rbegin(), events.rend(),
@@ -61,7 +61,7 @@ EndTimes end_times(const Score& score) {
   return times;
 }
 
-double TempoMap::seconds(std::int64_t tick) const {
+double TempoMap::seconds(int64_t tick) const {
   const auto after = std::ranges::upper_bound(changes_, tick, {}, &Change::tick);
   const Change& change = *std::prev(after);
   return change.time + change.scale * static_cast<double>(tick - change.tick);

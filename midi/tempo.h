@@ -16,21 +16,21 @@ namespace etude::midi {
 class TempoMap {
  public:
   // The tempo events of one track. Track 0 is what pretty_midi obeys, and nothing else.
-  static TempoMap of_track(const Score& score, std::size_t track);
+  static TempoMap of_track(const Score& score, size_t track);
   // Those of all tracks, in file order on one tick: players, mido.
   static TempoMap of_all_tracks(const Score& score);
 
-  double seconds(std::int64_t tick) const;
+  double seconds(int64_t tick) const;
 
  private:
   struct Change {
-    std::int64_t tick;
+    int64_t tick;
     double time;   // of that tick
     double scale;  // seconds a tick from there on
   };
 
   explicit TempoMap(const Division& division);
-  void add(std::int64_t tick, int tempo);
+  void add(int64_t tick, int tempo);
 
   int ticks_per_quarter_;
   std::vector<Change> changes_;  // never empty, ticks never decrease

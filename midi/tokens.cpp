@@ -44,11 +44,11 @@ PitchSet parse_token(std::string_view token) {
 }
 
 Vocabulary::Vocabulary(std::span<const std::string> tokens) {
-  const auto fail = [](std::size_t index, const std::string& why) {
+  const auto fail = [](size_t index, const std::string& why) {
     throw std::invalid_argument(fmt::format("vocabulary, index {}: {}", index, why));
   };
   if (tokens.empty() || tokens.back() != kSilenceToken) fail(tokens.size(), "\"e\" must be last");
-  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+  for (size_t i = 0; i + 1 < tokens.size(); ++i) {
     PitchSet chord;
     try {
       chord = parse_token(tokens[i]);
@@ -56,45 +56,45 @@ Vocabulary::Vocabulary(std::span<const std::string> tokens) {
       fail(i + 1, error.what());
     }
     if (chord.empty()) fail(i + 1, "\"e\" must be last");
-    if (add(chord) != static_cast<std::int32_t>(i + 1)) {
+    if (add(chord) != static_cast<int32_t>(i + 1)) {
       fail(i + 1, fmt::format("token \"{}\" comes twice", tokens[i]));
     }
   }
 }
 
-std::int32_t Vocabulary::add(PitchSet pitches) {
+int32_t Vocabulary::add(PitchSet pitches) {
   if (pitches.empty()) return 0;
-  const auto next = static_cast<std::int32_t>(chords_.size()) + 1;
+  const auto next = static_cast<int32_t>(chords_.size()) + 1;
   const auto [place, is_new] = index_.try_emplace(pitches, next);
   if (is_new) chords_.push_back(pitches);
   return place->second;
 }
 
-std::int32_t Vocabulary::find(PitchSet pitches) const {
+int32_t Vocabulary::find(PitchSet pitches) const {
   if (pitches.empty()) return silence();
   const auto place = index_.find(pitches);
   return place == index_.end() ? 0 : place->second;
 }
 
-PitchSet Vocabulary::pitches(std::int32_t index) const {
+PitchSet Vocabulary::pitches(int32_t index) const {
   if (index < 1 || index > size()) {
     throw std::out_of_range(fmt::format("token index {} of a vocabulary of {}", index, size()));
   }
-  return index == silence() ? PitchSet{} : chords_[static_cast<std::size_t>(index) - 1];
+  return index == silence() ? PitchSet{} : chords_[static_cast<size_t>(index) - 1];
 }
 
-std::string Vocabulary::token(std::int32_t index) const { return to_token(pitches(index)); }
+std::string Vocabulary::token(int32_t index) const { return to_token(pitches(index)); }
 
 std::vector<std::string> Vocabulary::tokens() const {
   std::vector<std::string> all;
   all.reserve(chords_.size() + 1);
-  for (std::int32_t i = 1; i <= size(); ++i) all.push_back(token(i));
+  for (int32_t i = 1; i <= size(); ++i) all.push_back(token(i));
   return all;
 }
 
 std::string Vocabulary::sha256() const {
   Sha256 hash;
-  for (std::int32_t i = 1; i <= size(); ++i) hash.add(token(i) + '\n');
+  for (int32_t i = 1; i <= size(); ++i) hash.add(token(i) + '\n');
   return hash.hex();
 }
 

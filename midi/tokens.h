@@ -24,24 +24,24 @@ class Vocabulary {
 
   // Only while the vocabulary is being made: the index of a column's pitches, a new one when
   // needed. It moves silence() up; for the empty set nothing is added and 0 returned.
-  std::int32_t add(PitchSet pitches);
+  int32_t add(PitchSet pitches);
 
-  std::int32_t size() const { return static_cast<std::int32_t>(chords_.size()) + 1; }  // with "e"
-  std::int32_t classes() const { return size() + 1; }  // what a model's softmax has
-  std::int32_t silence() const { return size(); }      // the index of "e"
+  int32_t size() const { return static_cast<int32_t>(chords_.size()) + 1; }  // with "e"
+  int32_t classes() const { return size() + 1; }  // what a model's softmax has
+  int32_t silence() const { return size(); }      // the index of "e"
 
   // Index of a column's pitches: silence() for none, 0 for a chord that is not here.
-  std::int32_t find(PitchSet pitches) const;
+  int32_t find(PitchSet pitches) const;
   // 1 <= index <= size(); empty for silence().
-  PitchSet pitches(std::int32_t index) const;
-  std::string token(std::int32_t index) const;
+  PitchSet pitches(int32_t index) const;
+  std::string token(int32_t index) const;
   std::vector<std::string> tokens() const;  // in order of index, from 1
   // Of the tokens in order, each followed by a newline.
   std::string sha256() const;
 
  private:
   std::vector<PitchSet> chords_;  // of index 1, 2, ...
-  std::unordered_map<PitchSet, std::int32_t, PitchSetHash> index_;
+  std::unordered_map<PitchSet, int32_t, PitchSetHash> index_;
 };
 
 inline constexpr std::string_view kSilenceToken = "e";

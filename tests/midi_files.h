@@ -14,25 +14,23 @@
 
 namespace etude::tests {
 
-using Bytes = std::vector<std::uint8_t>;
+using Bytes = std::vector<uint8_t>;
 
 inline Bytes operator+(Bytes a, const Bytes& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }
 
-inline std::uint8_t part(std::size_t value, int shift) {
-  return static_cast<std::uint8_t>(value >> shift);
-}
+inline uint8_t part(size_t value, int shift) { return static_cast<uint8_t>(value >> shift); }
 
 inline Bytes chunk(const std::string& id, const Bytes& content) {
-  const std::size_t n = content.size();
+  const size_t n = content.size();
   return Bytes(id.begin(), id.end()) + Bytes{part(n, 24), part(n, 16), part(n, 8), part(n, 0)} +
          content;
 }
 
 inline Bytes header(int format, int tracks, int division) {
-  const auto low = [](int v) { return static_cast<std::uint8_t>(v); };
+  const auto low = [](int v) { return static_cast<uint8_t>(v); };
   return chunk("MThd", {low(format >> 8), low(format), low(tracks >> 8), low(tracks),
                         low(division >> 8), low(division)});
 }
@@ -42,9 +40,9 @@ inline Bytes track(const Bytes& events) { return chunk("MTrk", events); }
 inline const Bytes kEnd = {0x00, 0xFF, 0x2F, 0x00};
 
 // Variable-length number.
-inline Bytes number(std::uint32_t value) {
-  Bytes out = {static_cast<std::uint8_t>(value & 0x7F)};
-  while (value >>= 7) out.insert(out.begin(), static_cast<std::uint8_t>(0x80 | (value & 0x7F)));
+inline Bytes number(uint32_t value) {
+  Bytes out = {static_cast<uint8_t>(value & 0x7F)};
+  while (value >>= 7) out.insert(out.begin(), static_cast<uint8_t>(0x80 | (value & 0x7F)));
   return out;
 }
 

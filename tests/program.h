@@ -104,9 +104,9 @@ inline void check_failure(const Result& result, int status, const std::string& p
 
 // Single pitches, chords of two and silences: few tokens, which a model can learn.
 inline Bytes small_piece(int number, int columns) {
-  std::vector<midi::PitchSet> all(static_cast<std::size_t>(columns));
+  std::vector<midi::PitchSet> all(static_cast<size_t>(columns));
   for (int i = 0; i < columns; ++i) {
-    auto& column = all[static_cast<std::size_t>(i)];
+    auto& column = all[static_cast<size_t>(i)];
     if (i % 11 != 7) column.set(60 + (i * number) % 5);
     if (i % 4 == 0) column.set(48 + number % 3);
   }

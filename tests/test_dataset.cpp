@@ -63,12 +63,11 @@ constexpr const char* kHead =
     "canonical_composer,canonical_title,split,year,midi_filename,audio_filename,duration\n";
 
 // A set of songs of so many samples each, without files.
-Dataset made(const std::vector<std::int64_t>& samples) {
+Dataset made(const std::vector<int64_t>& samples) {
   Dataset data;
-  for (const std::int64_t n : samples) {
-    data.songs.push_back(
-        {"song", n + 1, 0, n, n + 1, static_cast<std::int64_t>(data.tokens.size()), n});
-    data.tokens.resize(data.tokens.size() + static_cast<std::size_t>(n + kWindow), 1);
+  for (const int64_t n : samples) {
+    data.songs.push_back({"song", n + 1, 0, n, n + 1, static_cast<int64_t>(data.tokens.size()), n});
+    data.tokens.resize(data.tokens.size() + static_cast<size_t>(n + kWindow), 1);
   }
   return data;
 }
@@ -89,14 +88,14 @@ TEST_CASE("a song's windows: 49 silences, then its columns; silence inside, none
   CHECK(song.steps_with_notes == 4);
   CHECK(song.samples == 4);
   CHECK(data.samples() == 4);
-  std::vector<std::int32_t> want(49, 4);
+  std::vector<int32_t> want(49, 4);
   want.insert(want.end(), {1, 2, 4, 1, 3});
   CHECK(data.tokens == want);
-  std::vector<std::int32_t> targets;
-  data.each_window([&](std::int64_t o) { targets.push_back(data.target(o)); });
+  std::vector<int32_t> targets;
+  data.each_window([&](int64_t o) { targets.push_back(data.target(o)); });
   CHECK((targets == std::vector{2, 4, 1, 3}));
   CHECK(data.input(song.first_token)[49] == 1);
-  const std::vector<std::int32_t> by_hand = {2, 4, 1, 3};
+  const std::vector<int32_t> by_hand = {2, 4, 1, 3};
   Sha256 hash;
   hash.add(std::span(by_hand));
   CHECK(sha256_targets(data) == hash.hex());
@@ -270,7 +269,7 @@ TEST_CASE("a sample is drawn by the seed, kept in file order, and made of files 
   folder.write("bad.mid", "");
   std::set<Names> seen;
   std::map<std::string, int> drawn;
-  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+  for (uint64_t seed = 0; seed < 60; ++seed) {
     const auto sample = load_dataset(folder.path(), {.sample = 3, .seed = seed});
     CHECK(sample.songs.size() == 3);
     CHECK(std::ranges::is_sorted(names(sample)));
@@ -296,7 +295,7 @@ TEST_CASE("with a fixed vocabulary, what it lacks is class 0: kept and counted")
   CHECK(data.unknown_tokens == 2);
   CHECK(data.unknown_targets == 2);
   CHECK(data.samples() == 4);
-  std::vector<std::int32_t> want(49, 3);
+  std::vector<int32_t> want(49, 3);
   want.insert(want.end(), {2, 0, 1, 0, 2});
   CHECK(data.tokens == want);
   CHECK(data.target(0) == 0);
@@ -310,21 +309,21 @@ TEST_CASE("an epoch's order: groups of songs, whole minibatches, each window at 
   const auto order = epoch_order(data, 5, 0, kGroup, kBatch);
   CHECK(order.size() % kBatch == 0);
   CHECK(std::set(order.begin(), order.end()).size() == order.size());
-  const auto song_of = [&](std::int64_t offset) {
-    for (std::size_t s = 0; s < data.songs.size(); ++s) {
-      const std::int64_t i = offset - data.songs[s].first_token;
+  const auto song_of = [&](int64_t offset) {
+    for (size_t s = 0; s < data.songs.size(); ++s) {
+      const int64_t i = offset - data.songs[s].first_token;
       if (i >= 0 && i < data.songs[s].samples) return static_cast<int>(s);
     }
     return -1;
   };
   // Songs of one group stay together: a song's windows lie between those of at most its group.
-  std::map<int, std::pair<std::size_t, std::size_t>> reach;
-  for (std::size_t i = 0; i < order.size(); ++i) {
+  std::map<int, std::pair<size_t, size_t>> reach;
+  for (size_t i = 0; i < order.size(); ++i) {
     const int song = song_of(order[i]);
     REQUIRE(song >= 0);
     reach.try_emplace(song, i, i).first->second.second = i;
   }
-  for (std::size_t i = 0; i < order.size(); i += kBatch) {
+  for (size_t i = 0; i < order.size(); i += kBatch) {
     int across = 0;
     for (const auto& [song, span] : reach) across += span.first <= i && i <= span.second;
     CHECK(across <= kGroup);
@@ -333,9 +332,9 @@ TEST_CASE("an epoch's order: groups of songs, whole minibatches, each window at 
   CHECK(order != epoch_order(data, 6, 0, kGroup, kBatch));
   CHECK(order != epoch_order(data, 5, 1, kGroup, kBatch));
   // Fewer than a minibatch of each of the three groups is dropped.
-  CHECK(static_cast<std::int64_t>(order.size()) > data.samples() - 3 * kBatch);
+  CHECK(static_cast<int64_t>(order.size()) > data.samples() - 3 * kBatch);
   // With one group and batches of one, nothing is.
-  CHECK(static_cast<std::int64_t>(epoch_order(data, 5, 0, 100, 1).size()) == data.samples());
+  CHECK(static_cast<int64_t>(epoch_order(data, 5, 0, 100, 1).size()) == data.samples());
   CHECK(epoch_order(data, 5, 0, 100, 1000).empty());
   CHECK_THROWS_AS(epoch_order(data, 5, 0, 0, 1), std::invalid_argument);
   CHECK_THROWS_AS(epoch_order(data, 5, 0, 1, 0), std::invalid_argument);
@@ -348,7 +347,7 @@ TEST_CASE("an epoch's order: groups of songs, whole minibatches, each window at 
 TEST_CASE("an epoch's order is the same on every machine") {
   // From a separate implementation in Python, of the generator too (MT19937-64).
   const auto order = epoch_order(made({5, 5}), 42, 3, 1, 1);
-  CHECK((order == std::vector<std::int64_t>{55, 59, 57, 58, 56, 0, 1, 4, 3, 2}));
+  CHECK((order == std::vector<int64_t>{55, 59, 57, 58, 56, 0, 1, 4, 3, 2}));
 }
 
 TEST_CASE("shuffles are fair") {

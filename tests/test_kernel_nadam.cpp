@@ -110,13 +110,15 @@ TEST_CASE("the momentum schedule is Keras' over thousands of steps") {
     const double u = reference::nadam_momentum(exact, t);
     const double next = reference::nadam_momentum(exact, t + 1);
     expected *= u;
-    REQUIRE(product == doctest::Approx(expected).epsilon(1e-10));
+    if (expected > 1e-290)  // below, doubles lose digits
+      REQUIRE(product == doctest::Approx(expected).epsilon(1e-10).scale(0));
     const double lr = exact.learning_rate;
-    REQUIRE(step.gradient_factor == doctest::Approx(lr * (1 - u) / (1 - expected)).epsilon(2e-7));
+    REQUIRE(step.gradient_factor ==
+            doctest::Approx(lr * (1 - u) / (1 - expected)).epsilon(2e-7).scale(0));
     REQUIRE(step.momentum_factor ==
-            doctest::Approx(lr * next / (1 - expected * next)).epsilon(2e-7));
+            doctest::Approx(lr * next / (1 - expected * next)).epsilon(2e-7).scale(0));
     const double power = std::pow(exact.beta2, static_cast<double>(t));
-    REQUIRE(step.v_factor == doctest::Approx(1 / (1 - power)).epsilon(2e-7));
+    REQUIRE(step.v_factor == doctest::Approx(1 / (1 - power)).epsilon(2e-7).scale(0));
   }
 }
 

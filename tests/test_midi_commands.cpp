@@ -41,14 +41,14 @@ Result run(const TemporaryFolder& folder, const std::string& arguments) {
   return result;
 }
 
-std::int64_t lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
+int64_t lines(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
 
 std::string in_quotes(const fs::path& path) { return "'" + path.string() + "'"; }
 
 Bytes tune(int seed, int columns) {
-  std::vector<PitchSet> all(static_cast<std::size_t>(columns));
+  std::vector<PitchSet> all(static_cast<size_t>(columns));
   for (int i = 0; i < columns; ++i) {
-    if (i % 7 != 3) all[static_cast<std::size_t>(i)].set(40 + (i * seed) % 37);
+    if (i % 7 != 3) all[static_cast<size_t>(i)].set(40 + (i * seed) % 37);
   }
   return write_smf(compose(all, {}));
 }
@@ -187,7 +187,7 @@ TEST_CASE("dataset: minibatches for other frameworks are the ones that training 
   CHECK(result.status == 0);
   CHECK(result.out.empty());
   const Bytes bytes = file_bytes(out);
-  std::uint64_t head_size = 0;
+  uint64_t head_size = 0;
   std::memcpy(&head_size, bytes.data(), 8);
   CHECK(head_size % 8 == 0);
   const Json head =
@@ -197,12 +197,12 @@ TEST_CASE("dataset: minibatches for other frameworks are the ones that training 
   CHECK((head["targets"] ==
          Json{{"dtype", "I32"}, {"shape", {3, 8}}, {"data_offsets", {4800, 4896}}}));
   REQUIRE(bytes.size() == 8 + head_size + 4896);
-  std::vector<std::int32_t> data(4896 / 4);
+  std::vector<int32_t> data(4896 / 4);
   std::memcpy(data.data(), bytes.data() + 8 + head_size, 4896);
 
   const Dataset dataset = load_dataset(folder / "music", {});
   const auto order = epoch_order(dataset, 9, 2, 1, 8);
-  for (std::size_t i = 0; i < 24; ++i) {
+  for (size_t i = 0; i < 24; ++i) {
     CHECK(std::memcmp(&data[i * 50], dataset.input(order[i]), 200) == 0);
     CHECK(data[24 * 50 + i] == dataset.target(order[i]));
   }

@@ -27,7 +27,7 @@ PitchSet chord(std::initializer_list<int> pitches) {
   return set;
 }
 
-std::vector<PitchSet> random_columns(std::mt19937& random, std::size_t count) {
+std::vector<PitchSet> random_columns(std::mt19937& random, size_t count) {
   std::vector<PitchSet> columns;
   while (columns.size() < count) {
     PitchSet set;
@@ -98,7 +98,7 @@ TEST_CASE("columns, written and read at the same rate, come back") {
   std::mt19937 random(3);
   for (const double fs :
        {0.06, 0.5, 1.0, 3.0, 5.0, 7.0, 7.5, 8.0, 10.0, 12.34, 100.0, 1000.0, 10000.0}) {
-    for (const std::size_t length : {1u, 2u, 50u, 200u, 5000u}) {
+    for (const size_t length : {1u, 2u, 50u, 200u, 5000u}) {
       CAPTURE(fs);
       CAPTURE(length);
       auto columns = random_columns(random, length);
@@ -138,7 +138,7 @@ TEST_CASE("what cannot be composed is refused") {
   }
   CHECK_THROWS_AS(compose(columns, {}, std::vector<PitchSet>(2)), std::invalid_argument);
   CHECK_THROWS_AS(compose(std::vector<PitchSet>(100000), {}), LimitError);
-  const std::vector<std::int32_t> unknown = {0};
+  const std::vector<int32_t> unknown = {0};
   CHECK_THROWS_AS(columns_of(Vocabulary(), unknown), std::out_of_range);
 }
 

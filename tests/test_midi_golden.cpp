@@ -44,7 +44,7 @@ int compare_rolls(const fs::path& golden, const std::string& midi_folder, Pedal 
 
 Json figures(const Dataset& data) {
   Json groups = Json::array();
-  std::int64_t minibatches = 0;
+  int64_t minibatches = 0;
   for (const SongGroup& group : song_groups(data, 16, 96)) {
     minibatches += group.minibatches;
     groups.push_back({{"songs", group.songs},
@@ -61,9 +61,9 @@ Json figures(const Dataset& data) {
                      {"steps_with_notes", song.steps_with_notes},
                      {"samples", song.samples}});
   }
-  std::int64_t silent_targets = 0;
+  int64_t silent_targets = 0;
   data.each_window(
-      [&](std::int64_t o) { silent_targets += data.target(o) == data.vocabulary.silence(); });
+      [&](int64_t o) { silent_targets += data.target(o) == data.vocabulary.silence(); });
   const auto tokens = data.vocabulary.tokens();
   return {{"songs", data.songs.size()},
           {"vocabulary_size", data.vocabulary.size()},

@@ -19,7 +19,7 @@ using namespace etude::tests;
 namespace {
 
 // 120 quarters a minute, 480 ticks each: 96 ticks are a tenth of a second, a column at 10 a second.
-constexpr std::uint32_t kColumn = 96;
+constexpr uint32_t kColumn = 96;
 
 // "0: 60" lines of a roll at 10 columns a second, joined by spaces, without the head.
 std::string roll_of(const Bytes& file, Pedal pedal = Pedal::compat, double fs = 10) {
@@ -30,18 +30,17 @@ std::string roll_of(const Bytes& file, Pedal pedal = Pedal::compat, double fs = 
   return text;
 }
 
-Bytes at(std::uint32_t delta, const Bytes& event) { return number(delta) + event; }
-Bytes on(std::uint32_t delta, std::uint8_t pitch, std::uint8_t channel = 0) {
-  return at(delta, {static_cast<std::uint8_t>(0x90 | channel), pitch, 100});
+Bytes at(uint32_t delta, const Bytes& event) { return number(delta) + event; }
+Bytes on(uint32_t delta, uint8_t pitch, uint8_t channel = 0) {
+  return at(delta, {static_cast<uint8_t>(0x90 | channel), pitch, 100});
 }
-Bytes off(std::uint32_t delta, std::uint8_t pitch, std::uint8_t channel = 0) {
-  return at(delta, {static_cast<std::uint8_t>(0x80 | channel), pitch, 0});
+Bytes off(uint32_t delta, uint8_t pitch, uint8_t channel = 0) {
+  return at(delta, {static_cast<uint8_t>(0x80 | channel), pitch, 0});
 }
-Bytes pedal(std::uint32_t delta, std::uint8_t value) { return at(delta, {0xB0, 64, value}); }
-Bytes bend(std::uint32_t delta, int value) {
+Bytes pedal(uint32_t delta, uint8_t value) { return at(delta, {0xB0, 64, value}); }
+Bytes bend(uint32_t delta, int value) {
   const int raw = value + 8192;
-  return at(delta,
-            {0xE0, static_cast<std::uint8_t>(raw & 0x7F), static_cast<std::uint8_t>(raw >> 7)});
+  return at(delta, {0xE0, static_cast<uint8_t>(raw & 0x7F), static_cast<uint8_t>(raw >> 7)});
 }
 Bytes one_track(const Bytes& events) { return header(0, 1, 480) + track(events + kEnd); }
 
@@ -138,7 +137,7 @@ TEST_CASE("articulated: the columns where a sounding note is struck") {
   const auto roll = make_piano_roll(parse_score(one_track(notes), "x.mid"), {10, Pedal::compat});
   REQUIRE(roll.columns() == 5);
   std::string struck;
-  for (std::size_t c = 0; c < 5; ++c) {
+  for (size_t c = 0; c < 5; ++c) {
     roll.articulated[c].each(
         [&](int pitch) { struck += std::to_string(c) + ":" + std::to_string(pitch) + " "; });
     CHECK((roll.articulated[c] & roll.played[c]) == roll.articulated[c]);

@@ -33,7 +33,7 @@ bool same_events(const Score& a, const Score& b) {
     return x.tick == y.tick && x.kind == y.kind && x.channel == y.channel && x.a == y.a &&
            x.b == y.b && std::ranges::equal(a.bytes(x), b.bytes(y));
   };
-  for (std::size_t t = 0; t < a.tracks.size(); ++t) {
+  for (size_t t = 0; t < a.tracks.size(); ++t) {
     auto first = a.tracks[t].events;
     auto second = b.tracks[t].events;
     // The writer ends a track that has no end.
@@ -85,10 +85,10 @@ Score random_score(std::mt19937& random) {
   } else {
     score.division.ticks_per_quarter = 1 + pick(1000);
   }
-  score.tracks.resize(static_cast<std::size_t>(1 + pick(3)));
+  score.tracks.resize(static_cast<size_t>(1 + pick(3)));
   score.tracks_declared = static_cast<int>(score.tracks.size());
-  for (std::size_t t = 0; t < score.tracks.size(); ++t) {
-    std::int64_t tick = 0;
+  for (size_t t = 0; t < score.tracks.size(); ++t) {
+    int64_t tick = 0;
     for (int i = pick(60); i > 0; --i) {
       Event event;
       event.tick = tick += pick(3) ? pick(200) : pick(1 << 20);
@@ -97,18 +97,18 @@ Score random_score(std::mt19937& random) {
         constexpr EventKind kinds[] = {EventKind::sysex, EventKind::sysex_continued,
                                        EventKind::meta};
         event.kind = kinds[pick(3)];
-        if (event.kind == EventKind::meta) event.a = static_cast<std::uint8_t>(pick(0x2F));
-        Bytes bytes(static_cast<std::size_t>(pick(300)));
-        for (auto& byte : bytes) byte = static_cast<std::uint8_t>(pick(256));
+        if (event.kind == EventKind::meta) event.a = static_cast<uint8_t>(pick(0x2F));
+        Bytes bytes(static_cast<size_t>(pick(300)));
+        for (auto& byte : bytes) byte = static_cast<uint8_t>(pick(256));
         score.add(t, event, bytes);
         continue;
       }
       event.kind = static_cast<EventKind>(status);
-      event.channel = static_cast<std::uint8_t>(pick(16));
-      event.a = static_cast<std::uint8_t>(pick(128));
+      event.channel = static_cast<uint8_t>(pick(16));
+      event.a = static_cast<uint8_t>(pick(128));
       const bool one =
           event.kind == EventKind::program || event.kind == EventKind::channel_pressure;
-      event.b = static_cast<std::uint8_t>(one ? 0 : pick(128));
+      event.b = static_cast<uint8_t>(one ? 0 : pick(128));
       score.tracks[t].events.push_back(event);
     }
   }
@@ -189,7 +189,7 @@ TEST_CASE("every kind of event is kept, with its tick and its place in the file"
                                         EventKind::meta,
                                         EventKind::meta};
   REQUIRE(events.size() == kinds.size());
-  for (std::size_t i = 0; i < kinds.size(); ++i) CHECK(events[i].kind == kinds[i]);
+  for (size_t i = 0; i < kinds.size(); ++i) CHECK(events[i].kind == kinds[i]);
   CHECK(tempo_of(score, events[0]) == 500000);
   CHECK(events[3].a == 6);
   CHECK(events[3].channel == 3);
@@ -221,7 +221,7 @@ TEST_CASE("seconds: tempo of all tracks for players, of the first for rolls; SMP
   CHECK(end_times(drop).last_event ==
         doctest::Approx(30000 / (30000.0 / 1001 * 80)).epsilon(1e-14));
 
-  const auto with_tempo = [](std::uint8_t high) {
+  const auto with_tempo = [](uint8_t high) {
     return track(Bytes{0x00, 0xFF, 0x51, 0x03, high, 0x00, 0x00} + number(480) +
                  Bytes{0x90, 60, 0} + kEnd);
   };
@@ -316,7 +316,7 @@ TEST_CASE("a score that cannot be written is refused") {
   score.tracks.resize(1);
   score.tracks[0].events = {{.tick = 5}, {.tick = 4}};
   CHECK(message_of([&] { write_smf(score); }) == "s: tick 4 after tick 5 cannot be written");
-  score.tracks[0].events = {{.tick = std::int64_t{1} << 28}};
+  score.tracks[0].events = {{.tick = int64_t{1} << 28}};
   CHECK_THROWS_AS(write_smf(score), Error);
 }
 
@@ -367,7 +367,7 @@ TEST_CASE("hostile: cut anywhere") {
     }
   }
   for (const Bytes& file : files) {
-    for (std::size_t length = 0; length < file.size(); ++length) {
+    for (size_t length = 0; length < file.size(); ++length) {
       const Bytes cut(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(length));
       CHECK_THROWS_AS(parse_score(cut, "cut.mid"), Error);
       survive(cut);
@@ -381,7 +381,7 @@ TEST_CASE("hostile: bytes changed, put in and taken out") {
     for (Bytes bytes : small_files()) {
       for (unsigned k = random() % 4 + 1; k > 0; --k) {
         const auto at = static_cast<std::ptrdiff_t>(random() % bytes.size());
-        const auto value = static_cast<std::uint8_t>(random());
+        const auto value = static_cast<uint8_t>(random());
         switch (random() % 4) {
           case 0:
             bytes.insert(bytes.begin() + at, value);
@@ -390,7 +390,7 @@ TEST_CASE("hostile: bytes changed, put in and taken out") {
             bytes.erase(bytes.begin() + at);
             break;
           default:
-            bytes[static_cast<std::size_t>(at)] = value;
+            bytes[static_cast<size_t>(at)] = value;
         }
       }
       survive(bytes);
@@ -433,7 +433,7 @@ TEST_CASE("hostile: a hundred thousand notes on one key, as many tracks as can b
   // (The first 0x80 is part of a delta: 0x80 0x3C.)
   survive(header(0, 1, 480) + track(events));
   Bytes file = header(1, 0, 480);
-  for (std::size_t i = 0; i < kMaxTracks; ++i) file = std::move(file) + chunk("MTrk", {});
+  for (size_t i = 0; i < kMaxTracks; ++i) file = std::move(file) + chunk("MTrk", {});
   survive(file);
   CHECK_THROWS_AS(parse_score(file + chunk("MTrk", {}), "tracks.mid"), LimitError);
 }

@@ -61,8 +61,8 @@ class Drawing {
     low_ = std::max(0, low - margin);
     high_ = std::min(127, high + margin);
     const double seconds = static_cast<double>(roll.columns()) / roll.fs;
-    lines_ = std::max<std::int64_t>(1, std::llround(std::ceil(seconds / options.seconds_a_line)));
-    columns_a_line_ = std::max<std::int64_t>(1, (roll.columns() + lines_ - 1) / lines_);
+    lines_ = std::max<int64_t>(1, std::llround(std::ceil(seconds / options.seconds_a_line)));
+    columns_a_line_ = std::max<int64_t>(1, (roll.columns() + lines_ - 1) / lines_);
     // A short piece is not stretched beyond 60 pixels a second.
     scale_ = std::min(60 / roll.fs, options.width / static_cast<double>(columns_a_line_));
   }
@@ -84,7 +84,7 @@ class Drawing {
     xml_.CloseElement();
     rect("paper", 0, 0, width, height);
     text("title", "start", kLeft, 20, title);
-    for (std::int64_t line = 0; line < lines_; ++line) draw_line(line);
+    for (int64_t line = 0; line < lines_; ++line) draw_line(line);
     xml_.CloseElement();
     return xml_.CStr();
   }
@@ -93,11 +93,11 @@ class Drawing {
   double line_width() const { return static_cast<double>(columns_a_line_) * scale_; }
   double bars_height() const { return (high_ - low_ + 1) * options_.pitch_height; }
   double y_of(int pitch) const { return top_ + (high_ - pitch) * options_.pitch_height; }
-  double x_of(std::int64_t column) const {
+  double x_of(int64_t column) const {
     return kLeft + kKeys + static_cast<double>(column - first_) * scale_;
   }
 
-  void draw_line(std::int64_t line) {
+  void draw_line(int64_t line) {
     first_ = line * columns_a_line_;
     end_ = std::min(first_ + columns_a_line_, roll_.columns());
     top_ = kTop + static_cast<double>(line) * (bars_height() + kAxis + kBetween);
@@ -148,22 +148,20 @@ class Drawing {
   void bars(int pitch, std::string& notes, std::string& strokes) {
     const double y = y_of(pitch) + 0.5;
     const double height = options_.pitch_height - 1;
-    const auto plays = [&](std::int64_t c) {
-      return roll_.played[static_cast<std::size_t>(c)].test(pitch);
-    };
-    const auto struck = [&](std::int64_t c) {
-      return roll_.articulated[static_cast<std::size_t>(c)].test(pitch);
+    const auto plays = [&](int64_t c) { return roll_.played[static_cast<size_t>(c)].test(pitch); };
+    const auto struck = [&](int64_t c) {
+      return roll_.articulated[static_cast<size_t>(c)].test(pitch);
     };
     const auto add = [&](std::string& to, double x, double width) {
       to += fmt::format("M{} {}h{}v{}h-{}z", pixels(x), pixels(y), pixels(width), pixels(height),
                         pixels(width));
     };
-    for (std::int64_t c = first_; c < end_;) {
+    for (int64_t c = first_; c < end_;) {
       if (!plays(c)) {
         ++c;
         continue;
       }
-      const std::int64_t start = c++;
+      const int64_t start = c++;
       while (c < end_ && plays(c) && !struck(c)) ++c;
       const double width = static_cast<double>(c - start) * scale_;
       add(notes, x_of(start), width);
@@ -213,10 +211,10 @@ class Drawing {
   RollSvgOptions options_;
   tinyxml2::XMLPrinter xml_;
   int low_ = 0, high_ = 127;
-  std::int64_t columns_a_line_ = 1, lines_ = 1;
+  int64_t columns_a_line_ = 1, lines_ = 1;
   double scale_ = 1;  // pixels a column
   // Of the line being drawn: its columns [first_, end_) and its upper edge.
-  std::int64_t first_ = 0, end_ = 0;
+  int64_t first_ = 0, end_ = 0;
   double top_ = 0;
 };
 
