@@ -52,15 +52,14 @@ TokenSequence start_window(const midi::Vocabulary& vocabulary, int pitch) {
 std::vector<TokenSequence> compose_tokens(Checkpoint& checkpoint, const Composition& composition,
                                           const std::function<void(int64_t)>& tell) {
   Model& model = checkpoint.model;
-  Session session(
-      model.params(), model.embedding_table(),
-      [&model](Tape& tape, const Batch& batch) { return model.forward(tape, batch); }, Nadam(), 0);
+  Session session = make_session(model);
   Sampler sampler(composition.sampler, 1, checkpoint.vocabulary.classes());
   const size_t pieces = composition.windows.size();
   const int64_t window = model.config().window, classes = model.config().classes;
   std::vector<RandomSequence> random;
   for (size_t i = 0; i < pieces; ++i)
-    random.emplace_back(composition.seed, static_cast<uint32_t>(i));
+    random.emplace_back(composition.seed, static_cast<uint32_t>(i),
+                        RandomSequence::kCompositionStep);
 
   std::vector<TokenSequence> drawn(pieces);
   TokenSequence inputs;

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <thread>
 
+#include "apps/messages.h"
 #include "apps/number_checks.h"
 
 namespace etude::apps {
@@ -20,10 +22,10 @@ midi::DatasetOptions dataset_options(const DataOptions& options, const midi::Rol
 
 midi::Dataset report(midi::Dataset dataset) {
   for (const midi::Skipped& skipped : dataset.skipped)
-    fmt::print(stderr, "etude: skipped {}: {}\n", skipped.file, skipped.reason);
+    tell_line(fmt::format("skipped {}: {}", skipped.file, skipped.reason));
   if (!dataset.skipped.empty())
-    fmt::print(stderr, "etude: {} of {} files skipped\n", dataset.skipped.size(),
-               dataset.skipped.size() + dataset.songs.size());
+    tell_line(fmt::format("{} of {} files skipped", dataset.skipped.size(),
+                          dataset.skipped.size() + dataset.songs.size()));
   return dataset;
 }
 
@@ -47,11 +49,14 @@ void add_roll_overrides(CLI::App& command, RollOverrides& roll, const std::strin
       ->default_str(otherwise_fs)
       ->check(above_zero());
   command
-      .add_option("--pedal", roll.pedal,
-                  "Sustain pedal: compat (as pretty_midi today) or off (as in 2019)")
-      ->option_text(fmt::format("compat|off [{}]", otherwise_pedal))
-      ->transform(CLI::CheckedTransformer(std::map<std::string, midi::Pedal>{
-          {"compat", midi::Pedal::compat}, {"off", midi::Pedal::off}}));
+      .add_option_function<std::string>(
+          "--pedal",
+          [&roll](const std::string& mode) {
+            roll.pedal = mode == "off" ? midi::Pedal::off : midi::Pedal::compat;
+          },
+          "Sustain pedal: compat (as pretty_midi today) or off (as in 2019)")
+      ->default_str(otherwise_pedal)
+      ->check(CLI::IsMember({"compat", "off"}));
 }
 
 void add_data_options(CLI::App& command, DataOptions& options) {

@@ -14,9 +14,11 @@
 #include <vector>
 
 #include "apps/commands.h"
-#include "apps/roll_options.h"
+#include "apps/data_options.h"
+#include "apps/messages.h"
+#include "engine/error.h"
+#include "engine/safetensors.h"
 #include "midi/dataset.h"
-#include "midi/files.h"
 
 namespace etude::apps {
 namespace {
@@ -36,8 +38,7 @@ Examples:
       inputs [20,96,50] and targets [20,96], so that another framework can train on the same)";
 
 struct Options {
-  std::string path;
-  midi::DatasetOptions data;
+  DataOptions data;
   bool json = false;
   int batch = 96;
   int song_group = 16;
@@ -91,9 +92,10 @@ std::string json_report(const midi::Dataset& data, const Options& options) {
   for (const auto& [file, reason] : data.skipped)
     skipped.push_back({{"file", file}, {"reason", reason}});
   Json json;
-  json["path"] = options.path;
-  json["fs"] = options.data.fs;
-  json["pedal"] = options.data.pedal == midi::Pedal::compat ? "compat" : "off";
+  const midi::RollOptions roll = options.data.roll.over({});
+  json["path"] = options.data.path.string();
+  json["fs"] = roll.fs;
+  json["pedal"] = roll.pedal == midi::Pedal::compat ? "compat" : "off";
   json["seq_len"] = midi::kWindow;
   json["songs"] = data.songs.size();
   json["skipped"] = skipped;
@@ -119,15 +121,15 @@ std::string text_report(const midi::Dataset& data, const Options& options) {
   int64_t columns = 0, dropped = 0;
   for (const midi::Song& song : data.songs) columns += song.columns;
   for (const midi::SongGroup& group : groups) dropped += group.dropped;
-  std::string out = options.path + "\n";
+  const double fs = options.data.roll.over({}).fs;
+  std::string out = options.data.path.string() + "\n";
   const auto line = [&](const char* what, const auto& value, const std::string& remark = {}) {
     out += fmt::format("  {:<24}{:>10}{}{}\n", what, value, remark.empty() ? "" : "  ", remark);
   };
   line("songs", data.songs.size(),
        data.skipped.empty() ? "" : fmt::format("({} files skipped)", data.skipped.size()));
   line("columns", columns,
-       fmt::format("({:.1f} minutes at {} a second)",
-                   static_cast<double>(columns) / options.data.fs / 60, options.data.fs));
+       fmt::format("({:.1f} minutes at {} a second)", static_cast<double>(columns) / fs / 60, fs));
   line("columns that sound", data.steps_with_notes());
   line("tokens", data.vocabulary.size(), "(chords, and the silence)");
   line("samples", data.samples(),
@@ -141,64 +143,38 @@ std::string text_report(const midi::Dataset& data, const Options& options) {
   return out;
 }
 
-// safetensors: length of the header (u64, little-endian), the header in JSON, the data.
-// https://github.com/huggingface/safetensors
-std::vector<uint8_t> batches_file(const midi::Dataset& data, const Options& options) {
-  static_assert(std::endian::native == std::endian::little);
+// The first minibatches of an epoch, for another framework to train on.
+void write_batches(const midi::Dataset& data, const Options& options) {
+  const uint64_t seed = options.data.dataset.seed;
   const auto order =
-      midi::epoch_order(data, options.data.seed, options.epoch, options.song_group, options.batch);
+      midi::epoch_order(data, seed, options.epoch, options.song_group, options.batch);
   const auto samples = static_cast<size_t>(options.batches) * static_cast<size_t>(options.batch);
-  if (samples > order.size()) {
-    throw std::runtime_error(fmt::format("{}: {} minibatches are wanted, an epoch has {}",
-                                         options.path, options.batches,
-                                         order.size() / options.batch));
+  if (samples > order.size())
+    throw Error(fmt::format("{}: {} minibatches are wanted, an epoch has {}",
+                            options.data.path.string(), options.batches,
+                            order.size() / static_cast<size_t>(options.batch)));
+  std::vector<int32_t> inputs, targets;
+  for (const int64_t window : std::span(order).first(samples)) {
+    inputs.insert(inputs.end(), data.input(window), data.input(window) + midi::kWindow);
+    targets.push_back(data.target(window));
   }
-  const size_t inputs_size = samples * midi::kWindow * sizeof(int32_t);
-  const size_t targets_size = samples * sizeof(int32_t);
-  Json header;
-  header["__metadata__"] = {{"vocabulary_size", std::to_string(data.vocabulary.size())},
-                            {"softmax_size", std::to_string(data.vocabulary.classes())},
-                            {"sha256_vocabulary", data.vocabulary.sha256()},
-                            {"seed", std::to_string(options.data.seed)},
-                            {"epoch", std::to_string(options.epoch)},
-                            {"song_group", std::to_string(options.song_group)}};
-  header["inputs"] = {{"dtype", "I32"},
-                      {"shape", {options.batches, options.batch, midi::kWindow}},
-                      {"data_offsets", {0, inputs_size}}};
-  header["targets"] = {{"dtype", "I32"},
-                       {"shape", {options.batches, options.batch}},
-                       {"data_offsets", {inputs_size, inputs_size + targets_size}}};
-  std::string head = header.dump();
-  head.resize((head.size() + 7) / 8 * 8, ' ');  // so that the data is aligned
-
-  std::vector<uint8_t> bytes;
-  bytes.reserve(8 + head.size() + inputs_size + targets_size);
-  const auto put = [&](const void* from, size_t size) {
-    const auto* begin = static_cast<const uint8_t*>(from);
-    bytes.insert(bytes.end(), begin, begin + size);
-  };
-  const uint64_t head_size = head.size();
-  put(&head_size, sizeof head_size);
-  put(head.data(), head.size());
-  const auto windows = std::span(order).first(samples);
-  for (const int64_t o : windows) put(data.input(o), midi::kWindow * sizeof(int32_t));
-  for (const int64_t o : windows) {
-    const int32_t target = data.target(o);
-    put(&target, sizeof target);
-  }
-  return bytes;
+  write_safetensors(
+      options.out,
+      {{"vocabulary_size", std::to_string(data.vocabulary.size())},
+       {"softmax_size", std::to_string(data.vocabulary.classes())},
+       {"sha256_vocabulary", data.vocabulary.sha256()},
+       {"seed", std::to_string(seed)},
+       {"epoch", std::to_string(options.epoch)},
+       {"song_group", std::to_string(options.song_group)}},
+      {{"inputs", {options.batches, options.batch, midi::kWindow}, inputs.data(), "I32"},
+       {"targets", {options.batches, options.batch}, targets.data(), "I32"}});
 }
 
 void run(const Options& options) {
-  midi::DatasetOptions with_all_cores = options.data;
-  with_all_cores.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  const auto data = midi::load_dataset(options.path, with_all_cores);
-  for (const auto& [file, reason] : data.skipped) {
-    fmt::print(stderr, "etude: skipped {}: {}\n", file, reason);
-  }
+  const auto data = load_data(options.data);
   if (options.batches > 0) {
-    midi::write_file_atomically(options.out, batches_file(data, options));
-    fmt::print(stderr, "{}: {} minibatches of {}\n", options.out, options.batches, options.batch);
+    write_batches(data, options);
+    tell_line(fmt::format("{}: {} minibatches of {}", options.out, options.batches, options.batch));
     return;
   }
   const std::string report = options.json ? json_report(data, options) : text_report(data, options);
@@ -211,9 +187,10 @@ void add_dataset(CLI::App& program) {
   auto* command = program.add_subcommand("dataset", "What a collection of MIDI files amounts to");
   command->footer(kExamples);
   const auto options = std::make_shared<Options>();
-  midi::DatasetOptions& data = options->data;
-  command->add_option("PATH", options->path, "Folder, MAESTRO table, or MIDI file")->required();
-  add_roll_options(*command, data.fs, data.pedal);
+  midi::DatasetOptions& data = options->data.dataset;
+  command->add_option("PATH", options->data.path, "Folder, MAESTRO table, or MIDI file")
+      ->required();
+  add_roll_overrides(*command, options->data.roll, "5", "compat");
   command->add_option("--sample", data.sample, "So many songs, drawn by the seed (0: all)")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

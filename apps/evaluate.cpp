@@ -6,6 +6,7 @@
 #include "apps/commands.h"
 #include "apps/data_options.h"
 #include "apps/evaluation.h"
+#include "apps/messages.h"
 #include "apps/model_options.h"
 #include "apps/progress.h"
 #include "engine/error.h"
@@ -40,22 +41,21 @@ double part(int64_t count, int64_t of) {
 
 void print_json(const Options& o, const Checkpoint& checkpoint, const midi::Dataset& dataset,
                 const Evaluation& e) {
-  fmt::print("{}\n", Json{{"checkpoint", o.checkpoint.string()},
-                          {"model", checkpoint.model.config().model},
-                          {"classes", checkpoint.model.config().classes},
-                          {"data", o.data.path.string()},
-                          {"songs", dataset.songs.size()},
-                          {"skipped", dataset.skipped.size()},
-                          {"windows", e.samples + e.unknown_targets},
-                          {"samples", e.samples},
-                          {"unknown_targets", e.unknown_targets},
-                          {"steps_with_notes", dataset.steps_with_notes()},
-                          {"unknown_tokens", dataset.unknown_tokens},
-                          {"loss_per_sample", e.loss()},
-                          {"perplexity", std::exp(e.loss())},
-                          {"top1_accuracy", part(e.top1, e.samples)},
-                          {"top5_accuracy", part(e.top5, e.samples)}}
-                         .dump(2));
+  fmt::print("{}\n", dump(Json{{"checkpoint", o.checkpoint.string()},
+                               {"model", checkpoint.model.config().model},
+                               {"classes", checkpoint.model.config().classes},
+                               {"data", o.data.path.string()},
+                               {"songs", dataset.songs.size()},
+                               {"skipped", dataset.skipped.size()},
+                               {"windows", e.samples + e.unknown_targets},
+                               {"samples", e.samples},
+                               {"unknown_targets", e.unknown_targets},
+                               {"steps_with_notes", dataset.steps_with_notes()},
+                               {"unknown_tokens", dataset.unknown_tokens},
+                               {"loss_per_sample", e.loss()},
+                               {"perplexity", std::exp(e.loss())},
+                               {"top1_accuracy", part(e.top1, e.samples)},
+                               {"top5_accuracy", part(e.top5, e.samples)}}));
 }
 
 void print_text(const Options& o, const Checkpoint& checkpoint, const midi::Dataset& dataset,

@@ -40,9 +40,7 @@ void add_batch(Session& session, const std::vector<int32_t>& inputs,
 Evaluation evaluate_model(Checkpoint& checkpoint, const midi::Dataset& dataset, int batch,
                           const std::function<void(int64_t)>& tell) {
   Model& model = checkpoint.model;
-  Session session(
-      model.params(), model.embedding_table(),
-      [&model](Tape& tape, const Batch& b) { return model.forward(tape, b); }, Nadam(), 0);
+  Session session = make_session(model);
   Evaluation evaluation;
   std::vector<int32_t> inputs, targets;
   const auto flush = [&] {
@@ -61,6 +59,7 @@ Evaluation evaluate_model(Checkpoint& checkpoint, const midi::Dataset& dataset, 
     if (static_cast<int>(targets.size()) == batch) flush();
   });
   flush();
+  if (!std::isfinite(evaluation.loss_sum)) throw Error("the model's loss is not finite");
   if (evaluation.samples == 0)
     throw Error(fmt::format("none of the {} targets is in the model's vocabulary",
                             evaluation.unknown_targets));

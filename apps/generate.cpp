@@ -5,6 +5,7 @@
 #include "apps/commands.h"
 #include "apps/composer.h"
 #include "apps/data_options.h"
+#include "apps/messages.h"
 #include "apps/model_options.h"
 #include "apps/number_checks.h"
 #include "apps/progress.h"
@@ -58,7 +59,7 @@ std::filesystem::path variation_path(const Options& o, int number) {
 
 int64_t columns_of_piece(const Options& o, double fs) {
   const double columns = std::round(o.seconds * fs);
-  if (columns < 1 || columns > static_cast<double>(kLongest))
+  if (!(columns >= 1 && columns <= static_cast<double>(kLongest)))
     throw Error(
         fmt::format("--seconds {}: at {} columns a second a piece of {} columns; 1 to {} "
                     "can be made",
@@ -68,15 +69,14 @@ int64_t columns_of_piece(const Options& o, double fs) {
   return static_cast<int64_t>(columns);
 }
 
-TokenSequence primer_window(const Options& o, const Checkpoint& checkpoint) {
-  const midi::Primer primer = midi::make_primer(
-      midi::read_score(o.primer), {checkpoint.roll.fs, o.roll.over(checkpoint.roll).pedal},
-      checkpoint.vocabulary);
+midi::Primer read_primer(const Options& o, const Checkpoint& checkpoint) {
+  midi::Primer primer = midi::make_primer(midi::read_score(o.primer),
+                                          {checkpoint.roll.fs, o.roll.over(checkpoint.roll).pedal},
+                                          checkpoint.vocabulary);
   if (primer.unknown > 0)
-    fmt::print(stderr,
-               "etude: {}: {} of its last {} columns are chords that the vocabulary lacks\n",
-               o.primer.string(), primer.unknown, primer.tokens.size());
-  return primer.tokens;
+    tell_line(fmt::format("{}: {} of its last {} columns are chords that the vocabulary lacks",
+                          o.primer.string(), primer.unknown, primer.columns.size()));
+  return primer;
 }
 
 // The middle of the keyboard, where pieces begin, if there is something.
@@ -92,7 +92,7 @@ std::vector<TokenSequence> start_windows(const Options& o, const midi::Vocabular
   if (pitches.empty() && !o.start_pitch)
     throw Error(fmt::format("{}: its vocabulary has no single pitch to start from; give a --primer",
                             o.checkpoint.string()));
-  RandomSequence random(o.seed, kStartStream);
+  RandomSequence random(o.seed, kStartStream, RandomSequence::kCompositionStep);
   std::vector<TokenSequence> windows;
   for (int i = 0; i < o.variations; ++i) {
     const auto drawn = static_cast<size_t>(random.uniform() * static_cast<double>(pitches.size()));
@@ -101,15 +101,11 @@ std::vector<TokenSequence> start_windows(const Options& o, const midi::Vocabular
   return windows;
 }
 
-// The piece that is heard: with the first pitch, or with the primer where that is asked for.
-TokenSequence heard(const Options& o, const TokenSequence& window, const TokenSequence& drawn) {
-  TokenSequence piece;
-  if (o.primer.empty()) piece.push_back(window.back());
-  if (o.keep_primer)
-    for (const int32_t token : window)
-      if (token != 0) piece.push_back(token);
-  piece.insert(piece.end(), drawn.begin(), drawn.end());
-  return piece;
+// What is heard before the tokens drawn: the first pitch, or the primer where that is asked for.
+std::vector<midi::PitchSet> beginning(const Options& o, const midi::Vocabulary& vocabulary,
+                                      const TokenSequence& window, const midi::Primer& primer) {
+  if (o.primer.empty()) return {vocabulary.pitches(window.back())};
+  return o.keep_primer ? primer.columns : std::vector<midi::PitchSet>();
 }
 
 // One piece is too little work for several threads: they would wait for each other most of the
@@ -125,21 +121,25 @@ void generate(const Options& o) {
   const double fs = o.roll.over(checkpoint.roll).fs;
   const int64_t columns = columns_of_piece(o, fs);
   Composition composition{{}, columns, o.seed, o.sampler};
+  midi::Primer primer;
   if (o.primer.empty()) {
     composition.windows = start_windows(o, checkpoint.vocabulary);
     --composition.length;  // the first pitch is a column of the piece
   } else {
-    composition.windows.assign(static_cast<size_t>(o.variations), primer_window(o, checkpoint));
+    primer = read_primer(o, checkpoint);
+    composition.windows.assign(static_cast<size_t>(o.variations), primer.tokens);
   }
-  check_writable(variation_path(o, 1));
+  for (int i = 0; i < o.variations; ++i) check_writable(variation_path(o, i + 1));
   Progress progress("generate", "tokens", composition.length);
   const auto drawn =
       compose_tokens(checkpoint, composition, [&](int64_t n) { progress.advance(n); });
   for (int i = 0; i < o.variations; ++i) {
     const auto number = static_cast<size_t>(i);
-    const auto piece = heard(o, composition.windows[number], drawn[number]);
+    auto piece = beginning(o, checkpoint.vocabulary, composition.windows[number], primer);
+    const auto rest = midi::columns_of(checkpoint.vocabulary, drawn[number]);
+    piece.insert(piece.end(), rest.begin(), rest.end());
     const auto path = variation_path(o, i + 1);
-    midi::write_score(path, midi::compose(midi::columns_of(checkpoint.vocabulary, piece), {fs}));
+    midi::write_score(path, midi::compose(piece, {fs}));
     fmt::print("{}: {:g} seconds, {} columns\n", path.string(),
                static_cast<double>(piece.size()) / fs, piece.size());
   }

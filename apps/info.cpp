@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/messages.h"
 #include "midi/error.h"
 #include "midi/smf.h"
 #include "midi/tempo.h"
@@ -114,7 +115,7 @@ void run(const Options& options) {
       const std::string report = options.json ? json_line(score) : text(score);
       std::fwrite(report.data(), 1, report.size(), stdout);
     } catch (const midi::Error& error) {
-      if (last) fmt::print(stderr, "etude: {}\n", last->what());
+      if (last) tell_line(last->what());
       last = std::make_unique<midi::Error>(error);
     }
   }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/messages.h"
 #include "apps/stop_request.h"
 
 namespace {
@@ -24,9 +25,8 @@ constexpr const char* kExamples = R"(Examples:
 
 `etude COMMAND --help` explains one command.)";
 
-int fail(int status, std::string reason) {
-  std::replace(reason.begin(), reason.end(), '\n', ' ');
-  fmt::print(stderr, "etude: {}\n", reason);
+int fail(int status, const std::string& reason) {
+  etude::apps::tell_line(reason);
   return status;
 }
 
@@ -86,7 +86,7 @@ int main(int argc, char** argv) {
   add_report(program);
 
   const int status = run(program, argc, argv);
-  // A full disk shows itself only here.
-  if (std::fflush(stdout) != 0 || std::ferror(stdout)) return fail(1, "stdout: cannot be written");
-  return status;
+  // A full disk may show itself only here.
+  const bool written = std::fflush(stdout) == 0 && !std::ferror(stdout);
+  return status == 0 && !written ? fail(1, "stdout: cannot be written") : status;
 }

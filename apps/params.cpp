@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/messages.h"
 #include "apps/model_options.h"
 #include "layers/models.h"
 
@@ -50,7 +51,7 @@ void params(Options options) {
   if (options.json)
     fmt::print(
         "{}\n",
-        Json{{"classes", options.classes}, {"parameters", totals}, {"layers", layers}}.dump(2));
+        dump(Json{{"classes", options.classes}, {"parameters", totals}, {"layers", layers}}));
 }
 
 }  // namespace

@@ -10,6 +10,10 @@
 #include <cstring>
 #include <utility>
 
+#include "apps/durations.h"
+
+#include "apps/messages.h"
+
 namespace etude::apps {
 namespace {
 
@@ -44,13 +48,6 @@ Screen screen_of(std::FILE* stream) {
   return screen;
 }
 
-std::string format_duration(double seconds) {
-  const auto s = std::max<long>(0, std::lround(seconds));
-  if (s < 60) return fmt::format("{} s", s);
-  if (s < 3600) return fmt::format("{}:{:02} min", s / 60, s % 60);
-  return fmt::format("{}:{:02}:{:02} h", s / 3600, s / 60 % 60, s % 60);
-}
-
 Progress::Progress(std::string title, std::string unit, int64_t total, int64_t done)
     : Progress(std::move(title), std::move(unit), total, done, screen_of(stderr), stderr) {}
 
@@ -80,8 +77,7 @@ void Progress::advance(int64_t done, const std::string& note) {
 
 void Progress::stay(const std::string& line) {
   erase();
-  fmt::print(to_, "{}: {}\n", title_, line);
-  std::fflush(to_);
+  tell(to_, fmt::format("{}: {}\n", title_, line));
   shown_ = screen_.redraw ? Clock::time_point{} : Clock::now();
 }
 
@@ -89,23 +85,21 @@ void Progress::draw(const std::string& note) {
   const std::string facts = fmt::format("{}/{} {}{}{}{}", done_, total_, unit_,
                                         note.empty() ? "" : "  ", note, speed_and_time_left());
   if (!screen_.redraw) {
-    fmt::print(to_, "{}: {}\n", title_, facts);
+    tell(to_, fmt::format("{}: {}\n", title_, facts));
   } else {
     // A line wider than the screen would wrap and could not be drawn again.
     const int room = screen_.width - 1 - static_cast<int>(title_.size()) - kBarWidth - 6;
     const double part =
         static_cast<double>(done_) / static_cast<double>(std::max(total_, int64_t{1}));
-    fmt::print(to_, "\r{}  {}  {}\x1b[K", title_, bar(part, screen_.colour),
-               facts.substr(0, static_cast<size_t>(std::max(room, 0))));
+    tell(to_, fmt::format("\r{}  {}  {}\x1b[K", title_, bar(part, screen_.colour),
+                          facts.substr(0, static_cast<size_t>(std::max(room, 0)))));
     on_screen_ = true;
   }
-  std::fflush(to_);
 }
 
 void Progress::erase() {
   if (!on_screen_) return;
-  fmt::print(to_, "\r\x1b[K");
-  std::fflush(to_);
+  tell(to_, "\r\x1b[K");
   on_screen_ = false;
 }
 

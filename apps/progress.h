@@ -47,7 +47,4 @@ class Progress {
   bool on_screen_ = false;
 };
 
-// "9 s", "1:05 min", "2:03:04 h"
-std::string format_duration(double seconds);
-
 }  // namespace etude::apps

@@ -7,9 +7,10 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/data_options.h"
+#include "apps/messages.h"
 #include "apps/report/roll_svg.h"
-#include "apps/roll_options.h"
-#include "midi/files.h"
+#include "engine/atomic_file.h"
 #include "midi/piano_roll.h"
 #include "midi/smf.h"
 
@@ -23,22 +24,23 @@ constexpr const char* kExamples = R"(Examples:
 
 struct Options {
   std::string file;
-  midi::RollOptions roll;
+  RollOverrides roll;
   bool recover = false;
   std::string svg;
 };
 
 void run(const Options& options) {
   const auto damage = options.recover ? midi::Damage::recover : midi::Damage::refuse;
-  const auto roll = midi::make_piano_roll(midi::read_score(options.file, damage), options.roll);
+  const auto roll =
+      midi::make_piano_roll(midi::read_score(options.file, damage), options.roll.over({}));
   if (options.svg.empty()) {
     const std::string text = midi::roll_text(roll);
     std::fwrite(text.data(), 1, text.size(), stdout);
     return;
   }
   const std::string title = std::filesystem::path(options.file).stem().string();
-  midi::write_file_atomically(options.svg, report::roll_svg(roll, title));
-  fmt::print(stderr, "{}: {} columns drawn\n", options.svg, roll.columns());
+  write_file(options.svg, report::roll_svg(roll, title));
+  tell_line(fmt::format("{}: {} columns drawn", options.svg, roll.columns()));
 }
 
 }  // namespace
@@ -48,7 +50,7 @@ void add_roll(CLI::App& program) {
   command->footer(kExamples);
   const auto options = std::make_shared<Options>();
   command->add_option("FILE", options->file, "MIDI file")->required();
-  add_roll_options(*command, options->roll.fs, options->roll.pedal);
+  add_roll_overrides(*command, options->roll, "5", "compat");
   command->add_option("--svg", options->svg, "Write a picture to this file, instead of the text");
   command->add_flag("--recover", options->recover, "Of a damaged file, take what can be read");
   command->callback([options] { run(*options); });

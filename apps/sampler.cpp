@@ -29,6 +29,8 @@ Sampler::Sampler(const SamplerOptions& options, int64_t first, int64_t end)
 }
 
 int32_t Sampler::operator()(const float* logits, RandomSequence& random) {
+  if (!std::all_of(logits + first_, logits + end_, [](float l) { return std::isfinite(l); }))
+    throw Error("the model's logits are not finite: its weights are no trained model's");
   if (options_.temperature == 0)
     return static_cast<int32_t>(std::max_element(logits + first_, logits + end_) - logits);
   softmax(logits);

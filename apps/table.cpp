@@ -1,11 +1,15 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 
 #include "apps/commands.h"
 #include "apps/data_options.h"
+#include "apps/durations.h"
 #include "apps/machine.h"
+#include "apps/messages.h"
 #include "apps/model_options.h"
 #include "apps/training_run.h"
 #include "engine/atomic_file.h"
@@ -54,11 +58,6 @@ double paper_minutes(const std::string& model) {
   return found == minutes.end() ? 0 : found->second;
 }
 
-std::string clock_time(double minutes) {
-  const auto seconds = std::lround(minutes * 60);
-  return fmt::format("{}:{:02}", seconds / 60, seconds % 60);
-}
-
 // By row: the options of each model. A stack of --stack comes last.
 std::vector<ModelOptions> rows_of(const Options& o) {
   std::vector<ModelOptions> rows;
@@ -75,11 +74,21 @@ std::string row_name(const ModelOptions& row) {
   return row.stack ? fmt::format("stack-{}", *row.stack) : row.model;
 }
 
+void refuse_repeated(std::vector<std::string> models) {
+  std::sort(models.begin(), models.end());
+  const auto twice = std::adjacent_find(models.begin(), models.end());
+  if (twice != models.end()) throw Error(fmt::format("--models: {} stands there twice", *twice));
+}
+
 void refuse_to_overwrite(const Options& o) {
-  const auto path = o.out / "table.json";
-  if (!o.out.empty() && !o.force && std::filesystem::exists(path))
-    throw Error(
-        fmt::format("{}: there is a table; --force replaces it and its models", path.string()));
+  if (o.out.empty() || o.force) return;
+  std::vector<std::filesystem::path> results = {o.out / "table.json"};
+  for (const ModelOptions& row : rows_of(o))
+    results.push_back(o.out / row_name(row) / "model.safetensors");
+  for (const auto& path : results)
+    if (std::filesystem::exists(path))
+      throw Error(fmt::format("{}: it is there already; --force replaces the table and its models",
+                              path.string()));
 }
 
 Row run_row(const Options& o, const ModelOptions& row, const midi::Dataset& dataset) {
@@ -164,15 +173,16 @@ void print_table(const Options& o, const midi::Dataset& dataset, double seconds_
 
 void table(const Options& o) {
   use_threads(o.threads);
+  refuse_repeated(o.models);
   refuse_to_overwrite(o);
-  if (!o.out.empty()) prepare_folder(o.out);
   const auto start = std::chrono::steady_clock::now();
   const midi::Dataset dataset = load_data(o.data);
+  if (!o.out.empty()) prepare_folder(o.out);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::vector<Row> rows;
   for (const ModelOptions& row : rows_of(o)) rows.push_back(run_row(o, row, dataset));
-  const std::string json = to_json(o, dataset, seconds, rows).dump(2) + "\n";
+  const std::string json = dump(to_json(o, dataset, seconds, rows)) + "\n";
   if (!o.out.empty()) write_file(o.out / "table.json", json);
   o.json ? fmt::print("{}", json) : print_table(o, dataset, seconds, rows);
 }

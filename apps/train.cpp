@@ -3,6 +3,7 @@
 
 #include "apps/commands.h"
 #include "apps/data_options.h"
+#include "apps/messages.h"
 #include "apps/model_options.h"
 #include "apps/training_run.h"
 #include "engine/error.h"
@@ -62,13 +63,12 @@ void print_json(const RunFigures& f, const std::filesystem::path& out) {
   json["files"] = {{"model", (out / "model.safetensors").string()},
                    {"optimizer", (out / "optimizer.safetensors").string()},
                    {"steps", (out / "steps.csv").string()}};
-  fmt::print("{}\n", json.dump(2));
+  fmt::print("{}\n", dump(json));
 }
 
 void train(const Options& o) {
   use_threads(o.threads);
   refuse_to_overwrite(o);
-  prepare_folder(o.out);
   const midi::Dataset dataset = load_data(o.data);
   Model model(make_config(o.model, dataset.vocabulary));
   if (!o.init.empty())
@@ -78,6 +78,7 @@ void train(const Options& o) {
   TrainingOptions training = o.training;
   training.roll = o.data.roll.over({});
   Trainer trainer(dataset, model, training);
+  prepare_folder(o.out);
   if (o.resume) trainer.resume(o.out);
   const std::string name = model.config().model;
   run_training(trainer, name, o.out, "the same command with --resume goes on");

@@ -138,7 +138,8 @@ Metadata Trainer::identity() const {
   const auto config = nlohmann::json::parse(to_json(model_.config()));
   for (const auto& [key, value] : config.items()) add(key, value.dump());
   for (const auto& [key, value] : roll_metadata(options_.roll)) add(key, value);
-  add("sha256 of targets", midi::sha256_targets(dataset_));
+  add("sha256 of windows", midi::sha256_windows(dataset_));
+  add("sha256 of vocabulary", dataset_.vocabulary.sha256());
   add("seed", fmt::format("{}", options_.seed));
   add("batch", fmt::format("{}", options_.batch));
   add("song-group", fmt::format("{}", options_.song_group));
@@ -151,10 +152,11 @@ void Trainer::save(const std::filesystem::path& folder) {
   require_finite(model_.params(), step_);
   Metadata more = roll_metadata(options_.roll);
   more["steps"] = fmt::format("{}", step_);
+  // The record first: one that is longer than the model's steps is cut when the run goes on.
+  write_file(folder / "steps.csv", to_csv(record_));
   save_optimizer(folder / "optimizer.safetensors", model_.params(), session_.optimizer(),
                  identity());
   save_model(folder / "model.safetensors", model_, dataset_.vocabulary.tokens(), more);
-  write_file(folder / "steps.csv", to_csv(record_));
 }
 
 void Trainer::resume(const std::filesystem::path& folder) {

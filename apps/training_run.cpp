@@ -6,6 +6,7 @@
 #include <csignal>
 #include <numeric>
 
+#include "apps/durations.h"
 #include "apps/progress.h"
 #include "apps/stop_request.h"
 #include "engine/atomic_file.h"

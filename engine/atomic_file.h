@@ -11,8 +11,8 @@ namespace etude {
 
 class AtomicFile {
  public:
-  // Throws Error where the folder cannot be written.
-  explicit AtomicFile(std::filesystem::path path);
+  // Throws Error where the folder cannot be written, or the path is there and no regular file.
+  explicit AtomicFile(const std::filesystem::path& path);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

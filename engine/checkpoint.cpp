@@ -30,7 +30,7 @@ void require_format(const Safetensors& file, const std::filesystem::path& path,
 
 void save_parameters(const std::filesystem::path& path, const ParamSet& params,
                      const Metadata& metadata) {
-  std::vector<FloatTensor> tensors;
+  std::vector<TensorData> tensors;
   for (const Parameter& p : params.all()) tensors.push_back({p.name, p.node.shape, p.node.data});
   write_safetensors(path, metadata, tensors);
 }
@@ -51,7 +51,7 @@ void save_optimizer(const std::filesystem::path& path, ParamSet& params, const N
   // The shortest decimal that reads back as the same double.
   progress["schedule_product"] = fmt::format("{}", optimizer.state().schedule_product);
   params.allocate_training();
-  std::vector<FloatTensor> tensors;
+  std::vector<TensorData> tensors;
   for (const Parameter& p : params.all()) {
     tensors.push_back({"m." + p.name, p.node.shape, params.first_moments() + p.offset});
     tensors.push_back({"v." + p.name, p.node.shape, params.second_moments() + p.offset});

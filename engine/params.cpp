@@ -21,6 +21,7 @@ Parameter& ParamSet::add(std::string name, Shape shape) {
 }
 
 void ParamSet::allocate() {
+  if (!values_.empty()) return;
   values_.assign(static_cast<size_t>(flat_size_), 0.0f);
   for (Parameter& p : parameters_) p.node.data = values_.data() + p.offset;
 }

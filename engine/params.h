@@ -23,7 +23,7 @@ class ParamSet {
   // after allocate_training().
   Parameter& add(std::string name, Shape shape);
 
-  // Makes the values, all zero. Nothing can be added afterwards.
+  // Makes the values, all zero, unless they are there. Nothing can be added afterwards.
   void allocate();
   // Makes the gradients and moments, all zero, unless they are there: inference does without.
   void allocate_training();

@@ -52,10 +52,10 @@ Safetensors Safetensors::read(const std::filesystem::path& path) {
   Safetensors file;
   file.path_ = path;
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) throw Error(path.string() + ": no such file");
+  if (!std::filesystem::exists(path, error)) throw Error(path.string() + ": cannot be opened: no such file");
   // A pipe could hang the program, a device has no size.
   if (!std::filesystem::is_regular_file(path, error))
-    throw Error(path.string() + ": not a regular file");
+    throw Error(path.string() + ": cannot be opened: not a regular file");
   std::ifstream in(path, std::ios::binary);
   if (!in) throw Error(path.string() + ": cannot be opened");
   const uint64_t size = std::filesystem::file_size(path, error);
@@ -157,13 +157,16 @@ void Safetensors::copy(const std::string& name, const Shape& shape, float* to) c
 
 void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, std::string>& metadata,
-                       const std::vector<FloatTensor>& tensors) {
+                       const std::vector<TensorData>& tensors) {
   Json header;
   if (!metadata.empty()) header["__metadata__"] = metadata;
   size_t end = 0;
-  for (const FloatTensor& t : tensors) {
-    const size_t bytes = static_cast<size_t>(count(t.shape)) * sizeof(float);
-    header[t.name] = {{"dtype", "F32"}, {"shape", t.shape}, {"data_offsets", {end, end + bytes}}};
+  const auto bytes_of = [](const TensorData& t) {
+    return static_cast<size_t>(count(t.shape)) * dtype_bytes(t.dtype);
+  };
+  for (const TensorData& t : tensors) {
+    const size_t bytes = bytes_of(t);
+    header[t.name] = {{"dtype", t.dtype}, {"shape", t.shape}, {"data_offsets", {end, end + bytes}}};
     end += bytes;
   }
   std::string text = header.dump();
@@ -173,9 +176,9 @@ void write_safetensors(const std::filesystem::path& path,
   AtomicFile file(path);
   file.stream().write(reinterpret_cast<const char*>(&header_size), sizeof header_size);
   file.stream().write(text.data(), static_cast<std::streamsize>(text.size()));
-  for (const FloatTensor& t : tensors)
-    file.stream().write(reinterpret_cast<const char*>(t.data),
-                        static_cast<std::streamsize>(count(t.shape) * sizeof(float)));
+  for (const TensorData& t : tensors)
+    file.stream().write(static_cast<const char*>(t.data),
+                        static_cast<std::streamsize>(bytes_of(t)));
   file.commit();
 }
 

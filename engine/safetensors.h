@@ -43,15 +43,17 @@ class Safetensors {
   std::vector<char> data_;
 };
 
-struct FloatTensor {
+// One to be written; `dtype` is the format's name of the type of what `data` points to.
+struct TensorData {
   std::string name;
   Shape shape;
-  const float* data;
+  const void* data;
+  std::string dtype = "F32";
 };
 
 // Written atomically, in the order given.
 void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, std::string>& metadata,
-                       const std::vector<FloatTensor>& tensors);
+                       const std::vector<TensorData>& tensors);
 
 }  // namespace etude

@@ -78,6 +78,7 @@ Metadata load_weights(const std::filesystem::path& path, Model& model) {
   if (config.model != model.config().model || config.classes != model.config().classes)
     fail(path, fmt::format("it holds {} with {} classes, not {} with {}", config.model,
                            config.classes, model.config().model, model.config().classes));
+  model.params().allocate();
   load_parameters(file, path, model.params());
   return file.metadata();
 }

@@ -120,7 +120,8 @@ Primer make_primer(const Score& score, const RollOptions& options, const Vocabul
   const size_t kept = std::min(played.size(), static_cast<size_t>(kWindow));
   Primer primer;
   primer.tokens.assign(static_cast<size_t>(kWindow) - kept, vocabulary.silence());
-  for (const PitchSet pitches : std::span(played).last(kept)) {
+  primer.columns.assign(played.end() - static_cast<std::ptrdiff_t>(kept), played.end());
+  for (const PitchSet pitches : primer.columns) {
     primer.tokens.push_back(vocabulary.find(pitches));
     primer.unknown += primer.tokens.back() == 0;
   }

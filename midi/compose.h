@@ -33,8 +33,9 @@ Score compose(std::span<const PitchSet> columns, const ComposeOptions& options,
 std::vector<PitchSet> columns_of(const Vocabulary& vocabulary, std::span<const int32_t> tokens);
 
 struct Primer {
-  std::vector<int32_t> tokens;  // kWindow of them, silences first if the piece is shorter
-  int64_t unknown = 0;          // how many the vocabulary lacks: class 0
+  std::vector<int32_t> tokens;    // kWindow of them, silences first if the piece is shorter
+  std::vector<PitchSet> columns;  // what is played there: the last columns, at most kWindow
+  int64_t unknown = 0;            // how many of them the vocabulary lacks: class 0
 };
 
 // The last window of a piece, up to its last sounding column. Throws Error if none sounds.

@@ -26,7 +26,7 @@ struct DatasetOptions {
   double fs = 5;
   Pedal pedal = Pedal::compat;
   int sample = 0;          // so many songs, drawn by `seed`, kept in file order; 0: all
-  uint64_t seed = 0;       // of the sample only
+  uint64_t seed = 1;       // of the sample only
   std::string split = {};  // of a table ("train", ...); empty: all
   int threads = 1;         // that read files; the result does not depend on it
 };

@@ -118,19 +118,105 @@ TEST_CASE("data: missing, empty, no music, too little") {
   check_fails(folder, train + quoted(piece) + " --sample 5", 1, "5");
   check_fails(folder, train + quoted(piece) + " --batch 8 --heads 7", 1, "heads");
   check_fails(folder, "table --max-steps 1 --data " + quoted(piece), 1, "minibatch of 96");
-  CHECK_FALSE(fs::exists(out / "model.safetensors"));
+  CHECK_FALSE(fs::exists(out));
 }
 
 TEST_CASE("a broken file in a folder is skipped, named and counted") {
   const TemporaryFolder folder;
   const fs::path pieces = write_corpus(folder);
   folder.write("pieces/broken.mid", "no music");
+  fs::create_symlink("loop.mid", pieces / "loop.mid");
   const Result result =
       etude::tests::etude(folder, "train --model attention --batch 8 --max-steps 1 --out " +
                                       quoted(folder / "out") + " --data " + quoted(pieces));
   CHECK(result.status == 0);
   CHECK(contains(result.err, "skipped broken.mid: "));
-  CHECK(contains(result.err, "1 of 4 files skipped"));
+  CHECK(contains(result.err, "skipped loop.mid: "));
+  CHECK(contains(result.err, "2 of 5 files skipped"));
+}
+
+TEST_CASE("messages that nobody can read stop nothing") {
+  const TemporaryFolder folder;
+  const fs::path pieces = write_corpus(folder), out = folder / "out";
+  const std::string train = "' train --model attention --batch 8 --max-steps 2 --out " +
+                            quoted(out) + " --data " + quoted(pieces);
+  const std::string program = "'" ETUDE_PROGRAM;
+  CHECK(std::system((program + train + " >/dev/null 2>/dev/full").c_str()) == 0);
+  CHECK(fs::exists(out / "model.safetensors"));
+  CHECK(WEXITSTATUS(std::system((program + "' roll none.mid 2>/dev/full").c_str())) == 1);
+  CHECK(WEXITSTATUS(std::system((program + "' roll none.mid 2>&-").c_str())) == 1);
+}
+
+TEST_CASE("names that are no UTF-8 lose no results") {
+  const TemporaryFolder folder;
+  const fs::path pieces = folder / "\xff\xfe";
+  fs::rename(write_corpus(folder), pieces);
+  const Result result = etude::tests::etude(
+      folder, "table --json --models attention --batch 8 --max-steps 1 --data " + quoted(pieces));
+  CHECK(result.status == 0);
+  CHECK(nlohmann::json::parse(result.out).at("models").size() == 1);
+}
+
+TEST_CASE("a run goes on with its own data only, whatever the indices of the tokens") {
+  const TemporaryFolder folder;
+  const fs::path out = folder / "out";
+  std::vector<midi::PitchSet> low(40), high(40);
+  for (size_t i = 0; i < low.size(); ++i) {
+    low[i].set(60 + static_cast<int>(i) % 5);
+    high[i].set(67 + static_cast<int>(i) % 5);
+  }
+  const auto one = folder.write("one.mid", midi::write_smf(midi::compose(low, {})));
+  const auto other = folder.write("other.mid", midi::write_smf(midi::compose(high, {})));
+  const std::string train = "train --model attention --batch 8 --out " + quoted(out) + " --data ";
+  CHECK(etude::tests::etude(folder, train + quoted(one) + " --max-steps 2").status == 0);
+  const Bytes before = file_bytes(out / "model.safetensors");
+  check_fails(folder, train + quoted(other) + " --resume", 1, "optimizer.safetensors");
+  CHECK(file_bytes(out / "model.safetensors") == before);
+}
+
+TEST_CASE("a table does not replace the models of one that was stopped") {
+  const TemporaryFolder folder;
+  const fs::path pieces = write_corpus(folder), out = folder / "out";
+  const std::string table = "table --models attention --batch 8 --max-steps 1 --data " +
+                            quoted(pieces) + " --out " + quoted(out);
+  CHECK(etude::tests::etude(folder, table).status == 0);
+  fs::remove(out / "table.json");
+  check_fails(folder, table, 1, "attention/model.safetensors");
+  check_fails(folder, "table --models rnn,rnn --data " + quoted(pieces), 1, "rnn");
+}
+
+TEST_CASE("weights without a meaning give an error, not a piece") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "model.safetensors";
+  Model model(tiny(5));
+  model.initialise(1);
+  std::fill_n(model.params().values(), model.params().flat_size(), 3e38f);
+  save_model(path, model, kTokens);
+  check_fails(folder,
+              "generate --checkpoint " + quoted(path) + " --out " + quoted(folder / "x.mid"), 1,
+              "finite");
+  CHECK_FALSE(fs::exists(folder / "x.mid"));
+  const auto piece = folder.write("piece.mid", small_piece(1, 40));
+  check_fails(folder, "evaluate --checkpoint " + quoted(path) + " --data " + quoted(piece), 1,
+              "finite");
+}
+
+TEST_CASE("a small checkpoint cannot ask for much memory") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "model.safetensors";
+  Model model(tiny(5));
+  model.initialise(1);
+  ModelConfig lie = tiny(5);
+  lie.window = 4096;
+  lie.embedding = 512;
+  lie.dense = 65536;
+  save_parameters(path, model.params(),
+                  {{"format", "etude-checkpoint"},
+                   {"version", "1"},
+                   {"model", "attention"},
+                   {"config", to_json(lie)},
+                   {"vocabulary", nlohmann::json(kTokens).dump()}});
+  check_fails(folder, "forward --tokens 1 --checkpoint " + quoted(path), 1, "parameters");
 }
 
 TEST_CASE("places that cannot be written, found before the work") {

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "apps/durations.h"
 #include "apps/progress.h"
 #include "apps/report/loss_svg.h"
 #include "apps/step_record.h"

@@ -158,7 +158,8 @@ TEST_CASE("dataset: report, JSON, what is skipped") {
   Result result = run(folder, "dataset " + path);
   CHECK(result.status == 0);
   CHECK(result.err ==
-        "etude: skipped c.mid: byte 0: not a MIDI file: it does not begin with MThd\n");
+        "etude: skipped c.mid: byte 0: not a MIDI file: it does not begin with MThd\n"
+        "etude: 1 of 3 files skipped\n");
   CHECK(result.out.find("(1 files skipped)") != std::string::npos);
 
   const Json json = Json::parse(run(folder, "dataset --json " + path + " 2>/dev/null").out);

@@ -40,7 +40,7 @@ std::string file_of(const std::string& header, const std::string& data) {
 
 // The message of the Error that reading gives, or "" where it gives none.
 std::string complaint(const fs::path& path, const std::string& bytes) {
-  write_file(path, bytes);
+  std::ofstream(path, std::ios::binary) << bytes;
   try {
     Safetensors::read(path);
   } catch (const Error& error) {

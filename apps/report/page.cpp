@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <iterator>
+
+#include "apps/durations.h"
 
 namespace etude::apps::report {
 namespace {
@@ -120,11 +121,6 @@ std::string thousands(int64_t value) {
   std::string text = fmt::format("{}", value);
   for (auto at = std::ssize(text) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), ",");
   return text;
-}
-
-std::string clock_time(double minutes) {
-  const auto seconds = std::lround(minutes * 60);
-  return fmt::format("{}:{:02}", seconds / 60, seconds % 60);
 }
 
 std::string facts(const Json& table) {
