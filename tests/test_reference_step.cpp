@@ -19,8 +19,8 @@ using reference::Vec;
 
 namespace {
 
-// Relative, of norms. The project asks for 1e-4 in losses and parameters. In the worst tensor of the
-// six models single precision gives a quarter to a tenth of these.
+// Relative, of norms. The project asks for 1e-4 in losses and parameters. In the worst tensor of
+// the six models single precision gives a quarter to a tenth of these.
 constexpr double kLossLimit = 1e-6;
 constexpr double kParameterLimit = 1e-6;
 constexpr double kGradientLimit = 1e-5;
