@@ -46,12 +46,6 @@ Checkpoint read_checkpoint(const std::filesystem::path& path) {
           read_roll(loaded.metadata, path)};
 }
 
-Session inference_session(Model& model) {
-  return Session(
-      model.params(), model.embedding_table(),
-      [&model](Tape& tape, const Batch& batch) { return model.forward(tape, batch); }, Nadam(), 0);
-}
-
 void require_window(const Checkpoint& checkpoint, const std::filesystem::path& path) {
   if (const int64_t window = checkpoint.model.config().window; window != midi::kWindow)
     throw Error(fmt::format("{}: header: the model reads windows of {} tokens, not {}",

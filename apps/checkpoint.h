@@ -19,9 +19,6 @@ struct Checkpoint {
 // Throws Error naming the file, the place and the fault.
 Checkpoint read_checkpoint(const std::filesystem::path& path);
 
-// For the model's logits and losses, not for training. The model must outlive it.
-Session inference_session(Model& model);
-
 // Error where the model reads windows of another length than the data has.
 void require_window(const Checkpoint& checkpoint, const std::filesystem::path& path);
 
