@@ -1,34 +1,40 @@
 #include "apps/stop_request.h"
 
+#include <pthread.h>
+
+#include <ctime>
+
 namespace etude::apps {
 namespace {
 
-volatile std::sig_atomic_t received = 0;
-
-void receive(int signal) { received = signal; }
-
 // What a shell has told a background job to ignore stays ignored.
-void listen(int signal, struct sigaction& before) {
+void add_unless_ignored(int signal, sigset_t& set) {
   struct sigaction action {};
-  action.sa_handler = receive;
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  sigaction(signal, &action, &before);
-  if (before.sa_handler == SIG_IGN) sigaction(signal, &before, nullptr);
+  sigaction(signal, nullptr, &action);
+  if (action.sa_handler != SIG_IGN) sigaddset(&set, signal);
 }
 
 }  // namespace
 
 StopRequest::StopRequest() {
-  received = 0;
-  listen(SIGINT, interrupt_);
-  listen(SIGTERM, terminate_);
+  sigemptyset(&awaited_);
+  add_unless_ignored(SIGINT, awaited_);
+  add_unless_ignored(SIGTERM, awaited_);
+  pthread_sigmask(SIG_BLOCK, &awaited_, &before_);
 }
 
-StopRequest::~StopRequest() {
-  sigaction(SIGINT, &interrupt_, nullptr);
-  sigaction(SIGTERM, &terminate_, nullptr);
-}
+StopRequest::~StopRequest() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
-int StopRequest::signal() const { return received; }
+int StopRequest::signal() {
+  const timespec at_once{};
+  if (received_ == 0) {
+    const int signal = sigtimedwait(&awaited_, nullptr, &at_once);
+    if (signal > 0) {
+      received_ = signal;
+      pthread_sigmask(SIG_SETMASK, &before_, nullptr);  // the next one ends the program
+    }
+  }
+  return received_;
+}
 
 }  // namespace etude::apps

@@ -1,9 +1,15 @@
 #pragma once
 
-// Ctrl-C and SIGTERM as a question that a long loop asks between its steps, so that work is saved.
+// Ctrl-C and SIGTERM as a question that is asked between two steps, so that a step is never left
+// half done.
+//
+// The signals are blocked and fetched, not handled: oneDNN's generated kernels do not survive a
+// signal handler's frame on their stack (a run in thirty crashed). Threads inherit the block, so a
+// request must be made before the first parallel loop. A second signal ends the program at once.
 
 #include <csignal>
 #include <stdexcept>
+#include <string>
 
 namespace etude::apps {
 
@@ -13,19 +19,18 @@ struct Interrupted : std::runtime_error {
   int signal;
 };
 
-// Listens while it lives; one at a time. The second signal of a kind ends the program at once.
 class StopRequest {
  public:
   StopRequest();
-  ~StopRequest();
+  ~StopRequest();  // everything as before
   StopRequest(const StopRequest&) = delete;
   StopRequest& operator=(const StopRequest&) = delete;
 
-  int signal() const;  // 0: go on
+  int signal();  // 0 while there is none
 
  private:
-  struct sigaction interrupt_ {
-  }, terminate_{};
+  sigset_t awaited_, before_;
+  int received_ = 0;
 };
 
 }  // namespace etude::apps

@@ -66,7 +66,7 @@ void prepare_folder(const std::filesystem::path& folder) {
 
 void run_training(Trainer& trainer, const std::string& title, const std::filesystem::path& folder,
                   const std::string& how_to_resume) {
-  const StopRequest request;
+  StopRequest request;
   Progress progress(title, "steps", trainer.last_step(), trainer.steps_done());
   while (!trainer.finished()) {
     const StepReport report = trainer.step();

@@ -52,7 +52,8 @@ Safetensors Safetensors::read(const std::filesystem::path& path) {
   Safetensors file;
   file.path_ = path;
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) throw Error(path.string() + ": cannot be opened: no such file");
+  if (!std::filesystem::exists(path, error))
+    throw Error(path.string() + ": cannot be opened: no such file");
   // A pipe could hang the program, a device has no size.
   if (!std::filesystem::is_regular_file(path, error))
     throw Error(path.string() + ": cannot be opened: not a regular file");

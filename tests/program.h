@@ -75,11 +75,11 @@ class Program {
     return false;
   }
   void send(int signal) const { kill(process_, signal); }
-  int wait() {  // the exit status; -1: ended by a signal
+  int wait() {  // the exit status; -N: ended by signal N
     int status = 0;
     waitpid(process_, &status, 0);
     process_ = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
 
  private:
