@@ -59,10 +59,7 @@ Trainer::Trainer(const midi::Dataset& dataset, Model& model, const TrainingOptio
     : dataset_(dataset),
       model_(model),
       options_(options),
-      session_(
-          model.params(), model.embedding_table(),
-          [&model](Tape& tape, const Batch& batch) { return model.forward(tape, batch); },
-          Nadam(options.nadam, options.embedding_update), options.seed) {
+      session_(make_session(model, Nadam(options.nadam, options.embedding_update), options.seed)) {
   if (model.config().window != midi::kWindow)
     throw Error(fmt::format("training windows have {} tokens, the model wants {}", midi::kWindow,
                             model.config().window));
