@@ -19,7 +19,7 @@ Tensor attention(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba
   require_shape("attention", "bias", ba, {heads});
 
   const AttentionShape shape{batch, time, features, heads, options.width, options.sigmoid};
-  const cpu::AttentionWeights weights{wa.data(), ba.data()};
+  const AttentionWeights weights{wa.data(), ba.data()};
   const int64_t squares = batch * heads * time * time;
   const cpu::AttentionSaved saved{tape.scratch(x.count()), tape.scratch(squares),
                                   tape.scratch(squares)};

@@ -16,7 +16,7 @@ Tensor dense(Tape& tape, const Tensor& x, const Tensor& w, const Tensor& b) {
   Shape shape = x.shape();
   shape.back() = out;
   const Tensor y = tape.make(shape);
-  const cpu::DenseShape sizes{x.count() / in, in, out};
+  const DenseShape sizes{x.count() / in, in, out};
   cpu::dense_forward(sizes, x.data(), w.data(), b.data(), y.data());
   tape.record([=, &tape] {
     const auto dx = tape.gradient(x), dw = tape.gradient(w), db = tape.gradient(b);

@@ -8,7 +8,7 @@ using namespace kernels;
 
 Tensor embedding(Tape& tape, const Tensor& table, const int32_t* ids, int64_t batch, int64_t time) {
   require_rank("embedding", "table", table, 2);
-  const cpu::EmbeddingShape shape{table.size(0), table.size(1), batch * time};
+  const EmbeddingShape shape{table.size(0), table.size(1), batch * time};
   for (int64_t i = 0; i < shape.count; ++i)
     if (ids[i] < 0 || ids[i] >= shape.classes)
       throw Error(fmt::format("embedding: id {} at {} is not below {}", ids[i], i, shape.classes));

@@ -21,8 +21,8 @@ void run_direction(Tape& tape, const Tensor& x, const GruDirection& d, const Gru
   const int64_t steps = shape.batch * shape.time, stride = y.shape().back();
   const cpu::GruSaved saved{tape.scratch(steps * 3 * shape.units),
                             tape.scratch(steps * shape.units), tape.scratch(steps * shape.units)};
-  const cpu::GruWeights weights{d.kernel.data(), d.recurrent_kernel.data(), d.bias.data(),
-                                d.recurrent_bias.data()};
+  const GruWeights weights{d.kernel.data(), d.recurrent_kernel.data(), d.bias.data(),
+                           d.recurrent_bias.data()};
   cpu::gru_forward(shape, weights, x.data(), y.data() + column, stride, saved);
   tape.record([=, &tape] {
     const auto dx = tape.gradient(x);

@@ -8,7 +8,7 @@ using namespace kernels;
 
 Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const int32_t* targets) {
   require_rank("softmax_cross_entropy", "logits", logits, 2);
-  const cpu::CrossEntropyShape shape{logits.size(0), logits.size(1)};
+  const CrossEntropyShape shape{logits.size(0), logits.size(1)};
   for (int64_t i = 0; i < shape.rows; ++i)
     if (targets[i] < 0 || targets[i] >= shape.classes)
       throw Error(fmt::format("softmax_cross_entropy: target {} of row {} is not below {}",

@@ -8,9 +8,8 @@ void Nadam::update(ParamSet& params, const Parameter* table, const int32_t* ids,
                    int64_t ids_count) {
   const auto scalars = kernels::nadam_step(options_, ++state_.step, state_.schedule_product);
   const auto from = [&](int64_t offset) {
-    return kernels::cpu::NadamState{params.values() + offset, params.gradients() + offset,
-                                    params.first_moments() + offset,
-                                    params.second_moments() + offset};
+    return kernels::NadamState{params.values() + offset, params.gradients() + offset,
+                               params.first_moments() + offset, params.second_moments() + offset};
   };
   if (embedding_ == EmbeddingUpdate::dense) {
     kernels::cpu::nadam_update(params.flat_size(), scalars, from(0));

@@ -13,3 +13,10 @@ void add_forward(int64_t n, const float* a, const float* b, float* y);
 void add_backward(int64_t n, const float* dy, float* da, Write write);
 
 }  // namespace etude::kernels::cpu
+
+// clang-format off
+ETUDE_ON_DEVICE(
+void add_forward(const Stream& stream, int64_t n, const float* a, const float* b, float* y);
+void add_backward(const Stream& stream, int64_t n, const float* dy, float* da, Write write);
+)
+// clang-format on

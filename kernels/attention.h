@@ -20,12 +20,21 @@ struct AttentionShape {
   bool sigmoid = true;
 };
 
-namespace cpu {
-
 struct AttentionWeights {
   const float* wa;  // [heads, D, D]
   const float* ba;  // [heads]
 };
+
+struct AttentionGradients {
+  float* dx;  // [batch, time, features]
+  Write dx_write;
+  float* dwa;  // [heads, D, D]
+  Write dwa_write;
+  float* dba;  // [heads]
+  Write dba_write;
+};
+
+namespace cpu {
 
 // What forward leaves for backward. All owned by the caller.
 struct AttentionSaved {
@@ -38,15 +47,6 @@ struct AttentionSaved {
 void attention_forward(const AttentionShape& shape, const AttentionWeights& weights, const float* x,
                        float* y, const AttentionSaved& saved);
 
-struct AttentionGradients {
-  float* dx;  // [batch, time, features]
-  Write dx_write;
-  float* dwa;  // [heads, D, D]
-  Write dwa_write;
-  float* dba;  // [heads]
-  Write dba_write;
-};
-
 // Overwrites what `saved` points to: it serves as scratch.
 void attention_backward(const AttentionShape& shape, const AttentionWeights& weights,
                         const float* x, const float* dy, const AttentionSaved& saved,
@@ -54,3 +54,17 @@ void attention_backward(const AttentionShape& shape, const AttentionWeights& wei
 
 }  // namespace cpu
 }  // namespace etude::kernels
+
+// `saved` and `scratch` are the caller's, of so many floats; saved lives from forward to backward.
+// clang-format off
+ETUDE_ON_DEVICE(
+int64_t attention_saved(const AttentionShape& shape);
+int64_t attention_scratch(const AttentionShape& shape);
+void attention_forward(const Stream& stream, const AttentionShape& shape,
+                       const AttentionWeights& weights, const float* x, float* y, float* saved);
+void attention_backward(const Stream& stream, const AttentionShape& shape,
+                        const AttentionWeights& weights, const float* x, const float* y,
+                        const float* dy, float* saved, float* scratch,
+                        const AttentionGradients& gradients);
+)
+// clang-format on

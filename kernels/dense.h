@@ -5,15 +5,11 @@
 
 #include "kernels/types.h"
 
-namespace etude::kernels::cpu {
+namespace etude::kernels {
 
 struct DenseShape {
   int64_t rows, in, out;
 };
-
-// x [rows, in], w [in, out], b [out], y [rows, out].
-void dense_forward(const DenseShape& shape, const float* x, const float* w, const float* b,
-                   float* y);
 
 struct DenseGradients {
   float* dx;  // [rows, in], or null where nobody asks for it
@@ -24,7 +20,23 @@ struct DenseGradients {
   Write db_write;
 };
 
+namespace cpu {
+
+// x [rows, in], w [in, out], b [out], y [rows, out].
+void dense_forward(const DenseShape& shape, const float* x, const float* w, const float* b,
+                   float* y);
+
 void dense_backward(const DenseShape& shape, const float* x, const float* w, const float* dy,
                     const DenseGradients& gradients);
 
-}  // namespace etude::kernels::cpu
+}  // namespace cpu
+}  // namespace etude::kernels
+
+// clang-format off
+ETUDE_ON_DEVICE(
+void dense_forward(const Stream& stream, const DenseShape& shape, const float* x, const float* w,
+                   const float* b, float* y);
+void dense_backward(const Stream& stream, const DenseShape& shape, const float* x, const float* w,
+                    const float* dy, const DenseGradients& gradients);
+)
+// clang-format on

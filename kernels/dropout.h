@@ -17,3 +17,23 @@ void dropout_backward(int64_t n, float rate, const RandomKey& key, const float* 
                       Write write);
 
 }  // namespace etude::kernels::cpu
+
+namespace etude::kernels {
+
+// A RandomKey whose step lies in the device's memory.
+struct DeviceRandomKey {
+  uint64_t seed;
+  uint32_t stream;
+  const uint32_t* step;
+};
+
+}  // namespace etude::kernels
+
+// clang-format off
+ETUDE_ON_DEVICE(
+void dropout_forward(const Stream& stream, int64_t n, float rate, const DeviceRandomKey& key,
+                     const float* x, float* y);
+void dropout_backward(const Stream& stream, int64_t n, float rate, const DeviceRandomKey& key,
+                      const float* dy, float* dx, Write write);
+)
+// clang-format on

@@ -6,13 +6,15 @@
 
 #include "kernels/types.h"
 
-namespace etude::kernels::cpu {
+namespace etude::kernels {
 
 struct EmbeddingShape {
   int64_t classes;  // rows of the table
   int64_t dim;      // columns of the table
   int64_t count;    // ids
 };
+
+namespace cpu {
 
 // table [classes, dim], ids [count], each 0 <= id < classes; y [count, dim].
 void embedding_forward(const EmbeddingShape& shape, const float* table, const int32_t* ids,
@@ -23,4 +25,19 @@ void embedding_forward(const EmbeddingShape& shape, const float* table, const in
 void embedding_backward(const EmbeddingShape& shape, const int32_t* ids, const float* dy,
                         float* dtable, Write write);
 
-}  // namespace etude::kernels::cpu
+}  // namespace cpu
+}  // namespace etude::kernels
+
+// The ids of a minibatch in ascending order, made once and read by backward and by the sparse
+// update: so many int32_t, the caller's.
+// clang-format off
+ETUDE_ON_DEVICE(
+int64_t embedding_index_size(const EmbeddingShape& shape);
+void embedding_index(const Stream& stream, const EmbeddingShape& shape, const int32_t* ids,
+                     int32_t* index);
+void embedding_forward(const Stream& stream, const EmbeddingShape& shape, const float* table,
+                       const int32_t* ids, float* y);
+void embedding_backward(const Stream& stream, const EmbeddingShape& shape, const int32_t* index,
+                        const float* dy, float* dtable, Write write);
+)
+// clang-format on

@@ -13,13 +13,21 @@
 
 namespace etude::kernels {
 
+// How the device versions run the recurrence; kernels/gru_recurrence.h has their limits.
+enum class GruVersion {
+  automatic,   // the fastest that can
+  stepwise,    // two launches a step; any number of units
+  persistent,  // one launch for all steps, products in fp32
+  mma,         // the same on tensor cores, operands rounded to tf32 or bf16
+  cluster,     // several blocks a batch tile, for 256 and 512 units
+};
+
 struct GruShape {
   int64_t batch, time, in, units;
   bool reverse = false;
   bool last_only = false;  // output: the state after the last step read, or every step's
+  GruVersion version = GruVersion::automatic;  // on devices
 };
-
-namespace cpu {
 
 struct GruWeights {
   const float* kernel;            // [in, 3 units]
@@ -27,6 +35,8 @@ struct GruWeights {
   const float* bias;              // [3 units]: b
   const float* recurrent_bias;    // [3 units]: c
 };
+
+namespace cpu {
 
 // What forward leaves for backward. All owned by the caller.
 struct GruSaved {
@@ -56,3 +66,33 @@ void gru_backward(const GruShape& shape, const GruWeights& weights, const float*
 
 }  // namespace cpu
 }  // namespace etude::kernels
+
+namespace etude::kernels {
+
+// Of one direction, shaped as GruWeights.
+struct GruWeightGradients {
+  float* dkernel;
+  float* drecurrent_kernel;
+  float* dbias;
+  float* drecurrent_bias;
+};
+
+}  // namespace etude::kernels
+
+// Both directions at once, each with weights of its own; shape.reverse means nothing. y is
+// [batch, time, 2 units], or [batch, 2 units] with last_only: the forward direction's half first.
+// `saved` and `scratch` are the caller's, of so many floats; saved lives from forward to backward,
+// which overwrites it.
+// clang-format off
+ETUDE_ON_DEVICE(
+int64_t bidirectional_gru_saved(const GruShape& shape);
+int64_t bidirectional_gru_scratch(const GruShape& shape);
+void bidirectional_gru_forward(const Stream& stream, const GruShape& shape,
+                               const GruWeights (&weights)[2], const float* x, float* y,
+                               float* saved, float* scratch);
+void bidirectional_gru_backward(const Stream& stream, const GruShape& shape,
+                                const GruWeights (&weights)[2], const float* x, const float* dy,
+                                float* saved, float* scratch, float* dx, Write dx_write,
+                                const GruWeightGradients (&gradients)[2], Write weights_write);
+)
+// clang-format on

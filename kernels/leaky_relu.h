@@ -14,3 +14,11 @@ void leaky_relu_backward(int64_t n, float slope, const float* x, const float* dy
                          Write write);
 
 }  // namespace etude::kernels::cpu
+
+// clang-format off
+ETUDE_ON_DEVICE(
+void leaky_relu_forward(const Stream& stream, int64_t n, float slope, const float* x, float* y);
+void leaky_relu_backward(const Stream& stream, int64_t n, float slope, const float* x,
+                         const float* dy, float* dx, Write write);
+)
+// clang-format on

@@ -6,7 +6,7 @@
 
 #include "kernels/types.h"
 
-namespace etude::kernels::cpu {
+namespace etude::kernels {
 
 enum class Transpose { no, yes };
 
@@ -17,6 +17,8 @@ struct MatrixView {
   Transpose transpose = Transpose::no;
 };
 
+namespace cpu {
+
 // c [m, n] with rows `c_stride` apart; op(a) [m, k], op(b) [k, n]. Write::add adds to c.
 void matmul(int64_t m, int64_t n, int64_t k, MatrixView a, MatrixView b, float* c, int64_t c_stride,
             Write write, float scale = 1.0f);
@@ -25,4 +27,28 @@ void matmul(int64_t m, int64_t n, int64_t k, MatrixView a, MatrixView b, float* 
 void column_sums(int64_t rows, int64_t columns, const float* x, int64_t stride, float* sums,
                  Write write);
 
-}  // namespace etude::kernels::cpu
+}  // namespace cpu
+}  // namespace etude::kernels
+
+// Through cuBLAS on the GPU, in the stream's precision. `batched`: `count` products, each with
+// operands so many numbers behind those of the one before.
+namespace etude::kernels {
+
+struct BatchStrides {
+  int64_t a, b, c;
+};
+
+}  // namespace etude::kernels
+
+// clang-format off
+ETUDE_ON_DEVICE(
+void matmul(const Stream& stream, int64_t m, int64_t n, int64_t k, MatrixView a, MatrixView b,
+            float* c, int64_t c_stride, Write write, float scale = 1.0f);
+void matmul_batched(const Stream& stream, int64_t count, const BatchStrides& strides, int64_t m,
+                    int64_t n, int64_t k, MatrixView a, MatrixView b, float* c, int64_t c_stride,
+                    Write write, float scale = 1.0f);
+// Our own kernel; the sums of any number of rows in a fixed order.
+void column_sums(const Stream& stream, int64_t rows, int64_t columns, const float* x,
+                 int64_t stride, float* sums, Write write);
+)
+// clang-format on

@@ -7,6 +7,7 @@
 // Cost: about 14 FLOPs, one division and one root a parameter, 28 bytes (w, g, m, v in; w, m, v
 // out): bound by memory.
 
+#include "kernels/embedding.h"
 #include "kernels/types.h"
 
 namespace etude::kernels {
@@ -32,14 +33,14 @@ struct NadamStep {
 // P_step.
 NadamStep nadam_step(const NadamOptions& options, int64_t step, double& schedule_product);
 
-namespace cpu {
-
 struct NadamState {
   float* w;        // parameters, updated
   const float* g;  // gradient
   float* m;        // first moment, updated; zero before step 1
   float* v;        // second moment, updated; zero before step 1
 };
+
+namespace cpu {
 
 void nadam_update(int64_t n, const NadamStep& step, const NadamState& state);
 
@@ -51,3 +52,13 @@ void nadam_update_sparse(int64_t rows, int64_t columns, int64_t count, const int
 
 }  // namespace cpu
 }  // namespace etude::kernels
+
+// `step` lies in the device's memory: a captured step reads there what changes.
+// clang-format off
+ETUDE_ON_DEVICE(
+void nadam_update(const Stream& stream, int64_t n, const NadamStep* step, const NadamState& state);
+// `index` is embedding_index()'s.
+void nadam_update_sparse(const Stream& stream, const EmbeddingShape& table, const int32_t* index,
+                         const NadamStep* step, const NadamState& state);
+)
+// clang-format on

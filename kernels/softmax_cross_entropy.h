@@ -7,11 +7,13 @@
 
 #include "kernels/types.h"
 
-namespace etude::kernels::cpu {
+namespace etude::kernels {
 
 struct CrossEntropyShape {
   int64_t rows, classes;
 };
+
+namespace cpu {
 
 // logits [rows, classes], targets [rows] with 0 <= target < classes; loss [rows], in nats;
 // log_sum_exp [rows], kept for backward.
@@ -24,4 +26,16 @@ void softmax_cross_entropy_backward(const CrossEntropyShape& shape, float scale,
                                     const float* logits, const int32_t* targets,
                                     const float* log_sum_exp, float* dlogits, Write write);
 
-}  // namespace etude::kernels::cpu
+}  // namespace cpu
+}  // namespace etude::kernels
+
+// clang-format off
+ETUDE_ON_DEVICE(
+void softmax_cross_entropy_forward(const Stream& stream, const CrossEntropyShape& shape,
+                                   const float* logits, const int32_t* targets, float* loss,
+                                   float* log_sum_exp);
+void softmax_cross_entropy_backward(const Stream& stream, const CrossEntropyShape& shape,
+                                    float scale, const float* logits, const int32_t* targets,
+                                    const float* log_sum_exp, float* dlogits, Write write);
+)
+// clang-format on

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "kernels/stream.h"
+
 namespace etude::kernels {
 
 // What a backward kernel does with a gradient that may already hold a part: the first to reach it

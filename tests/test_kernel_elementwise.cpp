@@ -8,6 +8,7 @@
 #include "kernels/add.h"
 #include "kernels/leaky_relu.h"
 #include "tests/reference/add.h"
+#include "tests/reference/device.h"
 #include "tests/reference/harness.h"
 #include "tests/reference/leaky_relu.h"
 
@@ -73,6 +74,21 @@ TEST_CASE("leaky ReLU meets its reference") {
       c.probes = n > 10000 ? 1 : c.probes;
       check(c);
     }
+}
+
+TEST_CASE("leaky ReLU's CUDA kernels compute what the CPU's do") {
+  for (const int64_t n : {1, 3, 33, 1000, 96 * 64}) {
+    const float slope = 0.3f;
+    check_on_devices(
+        leaky_relu_case(n, slope),
+        {.forward = [=](const kernels::Stream& stream, const DeviceOp::Inputs& in,
+                        float* y) { DEVICE_CALL(stream, leaky_relu_forward, n, slope, in[0], y); },
+         .backward =
+             [=](const kernels::Stream& stream, const DeviceOp::Inputs& in, const float* dy,
+                 const std::vector<Gradient>& g) {
+               DEVICE_CALL(stream, leaky_relu_backward, n, slope, in[0], dy, g[0].data, g[0].write);
+             }});
+  }
 }
 
 TEST_CASE("leaky ReLU's slope at zero is that of the negative side") {

@@ -7,7 +7,7 @@
 
 using namespace etude;
 using namespace etude::tests;
-using kernels::cpu::EmbeddingShape;
+using kernels::EmbeddingShape;
 
 namespace {
 

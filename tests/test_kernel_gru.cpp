@@ -29,7 +29,7 @@ reference::GruWeights reference_weights(const Arrays& inputs, size_t first) {
   return {inputs[first], inputs[first + 1], inputs[first + 2], inputs[first + 3]};
 }
 
-kernels::cpu::GruWeights kernel_weights(const std::vector<const float*>& inputs, size_t first) {
+kernels::GruWeights kernel_weights(const std::vector<const float*>& inputs, size_t first) {
   return {inputs[first], inputs[first + 1], inputs[first + 2], inputs[first + 3]};
 }
 

@@ -9,7 +9,7 @@
 
 using namespace etude;
 using namespace etude::tests;
-using kernels::cpu::Transpose;
+using kernels::Transpose;
 
 namespace {
 

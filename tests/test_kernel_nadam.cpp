@@ -40,7 +40,7 @@ struct Kernel {
     Guarded gradient(g);
     const Vec before = gradient.numbers();
     const NadamStep now = kernels::nadam_step(options, ++step, schedule_product);
-    update(now, kernels::cpu::NadamState{w.data(), gradient.data(), m.data(), v.data()});
+    update(now, kernels::NadamState{w.data(), gradient.data(), m.data(), v.data()});
     CHECK_MESSAGE(w.guards_intact(), "written outside w");
     CHECK_MESSAGE(m.guards_intact(), "written outside m");
     CHECK_MESSAGE(v.guards_intact(), "written outside v");

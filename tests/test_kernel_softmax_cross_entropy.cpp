@@ -11,7 +11,7 @@
 
 using namespace etude;
 using namespace etude::tests;
-using kernels::cpu::CrossEntropyShape;
+using kernels::CrossEntropyShape;
 
 namespace {
 

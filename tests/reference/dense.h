@@ -5,13 +5,13 @@
 
 namespace etude::reference {
 
-Vec dense_forward(const kernels::cpu::DenseShape& shape, const Vec& x, const Vec& w, const Vec& b);
+Vec dense_forward(const kernels::DenseShape& shape, const Vec& x, const Vec& w, const Vec& b);
 
 struct DenseGradients {
   Vec dx, dw, db;
 };
 
-DenseGradients dense_backward(const kernels::cpu::DenseShape& shape, const Vec& x, const Vec& w,
+DenseGradients dense_backward(const kernels::DenseShape& shape, const Vec& x, const Vec& w,
                               const Vec& dy);
 
 }  // namespace etude::reference

@@ -2,7 +2,7 @@
 
 namespace etude::reference {
 
-Vec embedding_forward(const kernels::cpu::EmbeddingShape& shape, const Vec& table,
+Vec embedding_forward(const kernels::EmbeddingShape& shape, const Vec& table,
                       const std::vector<int32_t>& ids) {
   Vec y(shape.count * shape.dim);
   for (int64_t i = 0; i < shape.count; ++i)
@@ -10,7 +10,7 @@ Vec embedding_forward(const kernels::cpu::EmbeddingShape& shape, const Vec& tabl
   return y;
 }
 
-Vec embedding_backward(const kernels::cpu::EmbeddingShape& shape, const std::vector<int32_t>& ids,
+Vec embedding_backward(const kernels::EmbeddingShape& shape, const std::vector<int32_t>& ids,
                        const Vec& dy) {
   Vec dtable(shape.classes * shape.dim);
   for (int64_t i = 0; i < shape.count; ++i)

@@ -341,6 +341,10 @@ void check(const OpCase& c) {
   check_threads(c, dy, y, got);
 }
 
+std::pair<Vec, Arrays> run_on_cpu(const OpCase& c, const Vec& dy) {
+  return {run_forward(c), run_backward(c, dy, all(c, Write::overwrite), {})};
+}
+
 void check_against(const OpCase& c, const Vec& y, const Arrays& gradients) {
   INFO(c.name);
   check_close(c.name + ": reference's y", c.reference_forward(values(c)), y, kVectorTolerance);

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/types.h"
@@ -111,6 +112,9 @@ struct OpCase {
 };
 
 void check(const OpCase& c);
+
+// The CPU kernel's output and, overwriting, its gradients.
+std::pair<Vec, Arrays> run_on_cpu(const OpCase& c, const Vec& dy);
 
 // Both the reference (to 1e-9) and the kernel against numbers that somebody else computed for c.dy.
 void check_against(const OpCase& c, const Vec& y, const Arrays& gradients);

@@ -16,7 +16,7 @@ double log_sum_exp(const double* logits, int64_t classes) {
 
 }  // namespace
 
-CrossEntropy softmax_cross_entropy_forward(const kernels::cpu::CrossEntropyShape& shape,
+CrossEntropy softmax_cross_entropy_forward(const kernels::CrossEntropyShape& shape,
                                            const Vec& logits, const std::vector<int32_t>& targets) {
   CrossEntropy out{Vec(shape.rows), Vec(shape.rows)};
   for (int64_t i = 0; i < shape.rows; ++i) {
@@ -27,7 +27,7 @@ CrossEntropy softmax_cross_entropy_forward(const kernels::cpu::CrossEntropyShape
   return out;
 }
 
-Vec softmax_cross_entropy_backward(const kernels::cpu::CrossEntropyShape& shape, const Vec& logits,
+Vec softmax_cross_entropy_backward(const kernels::CrossEntropyShape& shape, const Vec& logits,
                                    const std::vector<int32_t>& targets, const Vec& dloss) {
   Vec dlogits(shape.rows * shape.classes);
   for (int64_t i = 0; i < shape.rows; ++i) {

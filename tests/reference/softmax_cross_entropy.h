@@ -9,11 +9,11 @@ struct CrossEntropy {
   Vec loss, log_sum_exp;  // [rows]
 };
 
-CrossEntropy softmax_cross_entropy_forward(const kernels::cpu::CrossEntropyShape& shape,
+CrossEntropy softmax_cross_entropy_forward(const kernels::CrossEntropyShape& shape,
                                            const Vec& logits, const std::vector<int32_t>& targets);
 
 // dloss [rows]; the kernels know only one number for all rows, their `scale`.
-Vec softmax_cross_entropy_backward(const kernels::cpu::CrossEntropyShape& shape, const Vec& logits,
+Vec softmax_cross_entropy_backward(const kernels::CrossEntropyShape& shape, const Vec& logits,
                                    const std::vector<int32_t>& targets, const Vec& dloss);
 
 }  // namespace etude::reference

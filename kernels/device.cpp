@@ -1,0 +1,74 @@
+#include "kernels/device.h"
+
+#include <cstring>
+#include <new>
+
+#include "kernels/device_functions.h"
+#include "kernels/dispatch.h"
+
+namespace etude::kernels {
+
+// Plain memory, at once.
+namespace cpu {
+namespace {
+
+constexpr auto kAlignment = std::align_val_t{256};
+
+void close_stream() {}
+void* allocate(int64_t bytes) { return ::operator new(static_cast<size_t>(bytes), kAlignment); }
+void release(void* memory) { ::operator delete(memory, kAlignment); }
+void copy_to_device(void* to, const void* from, int64_t bytes) {
+  std::memcpy(to, from, static_cast<size_t>(bytes));
+}
+void copy_to_host(void* to, const void* from, int64_t bytes) {
+  std::memcpy(to, from, static_cast<size_t>(bytes));
+}
+void clear(void* memory, int64_t bytes) { std::memset(memory, 0, static_cast<size_t>(bytes)); }
+void synchronize() {}
+[[noreturn]] void no_capture() { throw DeviceError("steps are not captured on the CPU"); }
+void begin_capture() { no_capture(); }
+Graph end_capture() { no_capture(); }
+void abandon_capture() {}
+void replay(const Graph&) { no_capture(); }
+void release_graph(Graph&) { no_capture(); }
+
+}  // namespace
+}  // namespace cpu
+
+Stream open_stream(Device device, Precision precision) {
+  switch (device) {
+    case Device::simt:
+      return simt::open_stream(precision);
+    case Device::cuda:
+#if ETUDE_CUDA
+      return cuda::open_stream(precision);
+#else
+      throw DeviceError("this program was built without CUDA: no nvcc was found");
+#endif
+    default:
+      if (precision != Precision::fp32)
+        throw DeviceError("the CPU computes in fp32 alone; tf32 and bf16 need a GPU");
+      return {};
+  }
+}
+
+void close_stream(const Stream& stream) { DISPATCH(stream, close_stream); }
+void* allocate(const Stream& stream, int64_t bytes) { return DISPATCH(stream, allocate, bytes); }
+void release(const Stream& stream, void* memory) { DISPATCH(stream, release, memory); }
+void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
+  DISPATCH(stream, copy_to_device, to, from, bytes);
+}
+void copy_to_host(const Stream& stream, void* to, const void* from, int64_t bytes) {
+  DISPATCH(stream, copy_to_host, to, from, bytes);
+}
+void clear(const Stream& stream, void* memory, int64_t bytes) {
+  DISPATCH(stream, clear, memory, bytes);
+}
+void synchronize(const Stream& stream) { DISPATCH(stream, synchronize); }
+void begin_capture(const Stream& stream) { DISPATCH(stream, begin_capture); }
+Graph end_capture(const Stream& stream) { return DISPATCH(stream, end_capture); }
+void abandon_capture(const Stream& stream) noexcept { DISPATCH(stream, abandon_capture); }
+void replay(const Stream& stream, const Graph& graph) { DISPATCH(stream, replay, graph); }
+void release(const Stream& stream, Graph& graph) { DISPATCH(stream, release_graph, graph); }
+
+}  // namespace etude::kernels

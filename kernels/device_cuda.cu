@@ -1,0 +1,193 @@
+// The GPU: its memory, launches, and captured graphs.
+
+#include <cstdio>
+#include <mutex>
+#include <string>
+
+#include "kernels/device_cuda.h"
+#include "kernels/device_functions.h"
+#include "kernels/simt/simt.h"
+
+namespace etude::kernels::cuda {
+namespace {
+
+cudaStream_t handle(const Stream& stream) { return queue_of(stream).stream; }
+
+std::string version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+// Why there is no GPU to be had, in words that say what to do.
+std::string explain_absence(cudaError_t status) {
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
+  if (driver == 0)
+    return "no GPU: the NVIDIA driver is not installed or not loaded (does nvidia-smi work?)";
+  if (status == cudaErrorInsufficientDriver)
+    return "the NVIDIA driver is too old: it runs CUDA " + version(driver) +
+           ", this program needs " + version(CUDART_VERSION) + "; update the driver";
+  return std::string("no GPU: ") + cudaGetErrorString(status);
+}
+
+// The first device, once it is known to run these kernels.
+const cudaDeviceProp& device_properties() {
+  static const cudaDeviceProp properties = [] {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess || count == 0)
+      throw DeviceError(status == cudaSuccess ? "no GPU: the driver knows none"
+                                              : explain_absence(status));
+    cudaDeviceProp found;
+    CUDA_CHECK(cudaGetDeviceProperties(&found, 0));
+    if (found.major < 8)
+      throw DeviceError(std::string("the GPU ") + found.name + " has compute capability " +
+                        std::to_string(found.major) + "." + std::to_string(found.minor) +
+                        "; Etude's kernels need 8.0 or newer (Ampere)");
+    CUDA_CHECK(cudaSetDevice(0));
+    return found;
+  }();
+  return properties;
+}
+
+}  // namespace
+
+void check_cuda(cudaError_t status, const char* call, const char* file, int line) {
+  if (status == cudaSuccess) return;
+  const std::string path = file;
+  throw DeviceError(std::string("CUDA: ") + cudaGetErrorString(status) + " (" + call + " at " +
+                    path.substr(path.rfind('/') + 1) + ":" + std::to_string(line) + ")");
+}
+
+Stream open_stream(Precision precision) {
+  device_properties();
+  cudaStream_t stream;
+  CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  return {Device::cuda, precision, new Queue{stream}};
+}
+
+void close_stream(const Stream& stream) {
+  Queue& queue = queue_of(stream);
+  close_cublas(queue);
+  CUDA_CHECK(cudaStreamDestroy(queue.stream));
+  delete &queue;
+}
+
+void* allocate(const Stream&, int64_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t status = cudaMalloc(&memory, static_cast<size_t>(bytes));
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    size_t free = 0, total = 0;
+    CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    throw DeviceError("out of GPU memory: " + std::to_string(bytes >> 20) + " MiB asked, " +
+                      std::to_string(free >> 20) + " of " + std::to_string(total >> 20) +
+                      " MiB free; a smaller --batch needs less");
+  }
+  CUDA_CHECK(status);
+  return memory;
+}
+
+void release(const Stream&, void* memory) { CUDA_CHECK(cudaFree(memory)); }
+
+void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
+  CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
+                             handle(stream)));
+}
+
+void copy_to_host(const Stream& stream, void* to, const void* from, int64_t bytes) {
+  CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost,
+                             handle(stream)));
+  CUDA_CHECK(cudaStreamSynchronize(handle(stream)));
+}
+
+void clear(const Stream& stream, void* memory, int64_t bytes) {
+  CUDA_CHECK(cudaMemsetAsync(memory, 0, static_cast<size_t>(bytes), handle(stream)));
+}
+
+void synchronize(const Stream& stream) { CUDA_CHECK(cudaStreamSynchronize(handle(stream))); }
+
+void begin_capture(const Stream& stream) {
+  CUDA_CHECK(cudaStreamBeginCapture(handle(stream), cudaStreamCaptureModeThreadLocal));
+}
+
+Graph end_capture(const Stream& stream) {
+  cudaGraph_t graph;
+  CUDA_CHECK(cudaStreamEndCapture(handle(stream), &graph));
+  cudaGraphExec_t executable;
+  const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
+  CUDA_CHECK(cudaGraphDestroy(graph));
+  CUDA_CHECK(status);
+  return {executable};
+}
+
+void abandon_capture(const Stream& stream) noexcept {
+  cudaGraph_t graph = nullptr;
+  if (cudaStreamEndCapture(handle(stream), &graph) == cudaSuccess && graph) cudaGraphDestroy(graph);
+  cudaGetLastError();
+}
+
+void replay(const Stream& stream, const Graph& graph) {
+  CUDA_CHECK(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph.handle), handle(stream)));
+}
+
+void release_graph(const Stream&, Graph& graph) {
+  CUDA_CHECK(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph.handle)));
+  graph.handle = nullptr;
+}
+
+void launch_kernel(const Stream& stream, const Launch& shape, const void* kernel,
+                   void** arguments) {
+  constexpr int64_t kWithoutAsking = 48 * 1024;
+  const auto check = [&](cudaError_t status) {
+    if (status == cudaSuccess) return;
+    cudaGetLastError();
+    throw DeviceError(std::string("kernel ") + shape.name + ": " + cudaGetErrorString(status));
+  };
+  if (shape.shared_bytes > kWithoutAsking)
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(shape.shared_bytes)));
+  if (shape.cluster > 8)
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
+  const auto dimensions = [](const Extent& e) {
+    return dim3(static_cast<unsigned>(e.x), static_cast<unsigned>(e.y), static_cast<unsigned>(e.z));
+  };
+  cudaLaunchConfig_t configuration = {};
+  configuration.gridDim = dimensions(shape.grid);
+  configuration.blockDim = dimensions(shape.block);
+  configuration.dynamicSmemBytes = static_cast<size_t>(shape.shared_bytes);
+  configuration.stream = handle(stream);
+  cudaLaunchAttribute attributes[2];
+  unsigned count = 0;
+  if (shape.cluster > 1) {
+    attributes[count].id = cudaLaunchAttributeClusterDimension;
+    attributes[count].val.clusterDim.x = static_cast<unsigned>(shape.cluster);
+    attributes[count].val.clusterDim.y = attributes[count].val.clusterDim.z = 1;
+    ++count;
+  }
+  if (shape.cooperative) {
+    attributes[count].id = cudaLaunchAttributeCooperative;
+    attributes[count].val.cooperative = 1;
+    ++count;
+  }
+  configuration.attrs = attributes;
+  configuration.numAttrs = count;
+  check(cudaLaunchKernelExC(&configuration, kernel, arguments));
+}
+
+int resident_blocks(const void* kernel, int threads, int64_t shared_bytes) {
+  int blocks = 0;
+  if (shared_bytes > 48 * 1024)
+    CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                    static_cast<int>(shared_bytes)));
+  CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads,
+                                                           static_cast<size_t>(shared_bytes)));
+  return blocks;
+}
+
+int multiprocessors() { return device_properties().multiProcessorCount; }
+int64_t shared_bytes_a_block() {
+  return static_cast<int64_t>(device_properties().sharedMemPerBlockOptin);
+}
+bool has_clusters() { return device_properties().major >= 9; }
+
+}  // namespace etude::kernels::cuda

@@ -1,0 +1,185 @@
+#pragma once
+
+// The GPU's half of simt.h. PTX instructions behind functions that the emulated half has too.
+
+#include <cstdint>
+
+#include "kernels/device.h"
+
+#define ETUDE_DEVICE cuda
+
+// Clusters and their shared memory exist from sm_90 on.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#define SIMT_HAS_CLUSTERS 1
+#else
+#define SIMT_HAS_CLUSTERS 0
+#endif
+
+#define SIMT_SHARED(type, name, dimensions) __shared__ type name dimensions
+
+namespace etude::kernels::cuda {
+
+// Checks the launch, and says the kernel's name where it fails.
+void launch_kernel(const Stream& stream, const Launch& shape, const void* kernel, void** arguments);
+
+template <typename... Parameters, typename... Arguments>
+void launch(const Stream& stream, const Launch& shape, void (*kernel)(Parameters...),
+            Arguments... arguments) {
+  const auto run = [&](Parameters... values) {
+    void* pointers[] = {const_cast<void*>(static_cast<const void*>(&values))..., nullptr};
+    launch_kernel(stream, shape, reinterpret_cast<const void*>(kernel), pointers);
+  };
+  run(arguments...);
+}
+
+// Blocks of this kernel that one multiprocessor holds at once, and how many of them there are.
+int resident_blocks(const void* kernel, int threads, int64_t shared_bytes);
+int multiprocessors();
+int64_t shared_bytes_a_block();  // the most dynamic shared memory that a block can have
+bool has_clusters();             // of the device: sm_90 and newer
+
+// 16-byte pieces of the block's dynamic shared memory.
+class DynamicShared {
+ public:
+  template <typename T>
+  static constexpr int64_t bytes(int64_t count) {
+    return (count * static_cast<int64_t>(sizeof(T)) + 15) / 16 * 16;
+  }
+  template <typename T>
+  __device__ T* take(int64_t count) {
+    extern __shared__ __align__(128) unsigned char dynamic_shared[];
+    T* piece = reinterpret_cast<T*>(dynamic_shared + offset_);
+    offset_ += static_cast<unsigned>(bytes<T>(count));
+    return piece;
+  }
+
+ private:
+  unsigned offset_ = 0;
+};
+
+// Rounded to nearest, ties away: a float whose low 13 bits are 0 (in effect).
+__device__ inline uint32_t to_tf32(float x) {
+  uint32_t y;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(x));
+  return y;
+}
+
+// Two bfloat16, rounded to nearest even; `low` in the low half.
+__device__ inline uint32_t pack_bf16(float low, float high) {
+  uint32_t y;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
+  return y;
+}
+__device__ inline float unpack_bf16_low(uint32_t pair) { return __uint_as_float(pair << 16); }
+__device__ inline float unpack_bf16_high(uint32_t pair) {
+  return __uint_as_float(pair & 0xffff0000u);
+}
+
+// One bfloat16 in memory.
+struct Bf16 {
+  uint16_t bits;
+};
+__device__ inline Bf16 to_bf16(float x) {
+  return {static_cast<uint16_t>(pack_bf16(x, 0.0f) & 0xffffu)};
+}
+__device__ inline float to_float(Bf16 x) {
+  return __uint_as_float(static_cast<uint32_t>(x.bits) << 16);
+}
+
+// c += a b, for a warp; a 16 x 8 row-major, b 8 x 8 column-major, c 16 x 8. With group = lane / 4
+// and member = lane % 4:
+//   a[0] = (group, member)  a[1] = (group + 8, member)  a[2] = (group, member + 4)
+//   a[3] = (group + 8, member + 4);  b[0] = (member, group)  b[1] = (member + 4, group)
+//   c[0], c[1] = (group, 2 member + 0, 1);  c[2], c[3] = (group + 8, 2 member + 0, 1)
+__device__ inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+      "{%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+// c += a b; a 16 x 16, b 16 x 8, each register two neighbours along k, the lower in the low half:
+//   a[0] = (group, 2 member)  a[1] = (group + 8, 2 member)  a[2] = (group, 2 member + 8)
+//   a[3] = (group + 8, 2 member + 8);  b[0] = (2 member, group)  b[1] = (2 member + 8, group)
+//   c as in mma_tf32
+__device__ inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+      "{%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+__device__ inline unsigned shared_address(const void* shared) {
+  return static_cast<unsigned>(__cvta_generic_to_shared(shared));
+}
+
+// Copies 16 (or 4) bytes from global to shared memory behind the thread's back; of 16 the first
+// `bytes`, the rest zero. They are there, for this thread, after cp_async_wait<n>, which lets the
+// newest n groups go on; for others, after a barrier behind that. Both addresses aligned.
+__device__ inline void cp_async_16(void* shared, const void* global, int bytes = 16) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)),
+               "l"(global), "r"(bytes)
+               : "memory");
+}
+__device__ inline void cp_async_4(void* shared, const void* global) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)), "l"(global)
+               : "memory");
+}
+__device__ inline void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int Newest>
+__device__ inline void cp_async_wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(Newest) : "memory");
+}
+
+// Relative error about 2^-11 (tanh) and 2^-22 (exp2): for tf32 and bf16 kernels.
+__device__ inline float tanh_approx(float x) {
+  float y;
+  asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ inline float sigmoid_approx(float x) { return 0.5f * tanh_approx(0.5f * x) + 0.5f; }
+// Within a few units in the last place: for fp32 kernels.
+__device__ inline float sigmoid_exact(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+// Flags between blocks: what was written before a release is seen after the acquire that reads it.
+__device__ inline unsigned load_acquire(const unsigned* flag) {
+  unsigned value;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(flag) : "memory");
+  return value;
+}
+__device__ inline unsigned add_release(unsigned* flag, unsigned value) {
+  unsigned before;
+  asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], %2;"
+               : "=r"(before)
+               : "l"(flag), "r"(value)
+               : "memory");
+  return before;
+}
+
+// Blocks of a cluster: every thread of each arrives, then waits; writes before are seen after.
+__device__ inline void cluster_barrier() {
+#if SIMT_HAS_CLUSTERS
+  __cluster_barrier_arrive();
+  __cluster_barrier_wait();
+#endif
+}
+__device__ inline unsigned cluster_rank() {
+#if SIMT_HAS_CLUSTERS
+  return __clusterRelativeBlockRank();
+#else
+  return 0;
+#endif
+}
+// The same piece of shared memory in another block of the cluster.
+template <typename T>
+__device__ inline T* cluster_map(T* shared, unsigned rank) {
+#if SIMT_HAS_CLUSTERS
+  return static_cast<T*>(__cluster_map_shared_rank(shared, rank));
+#else
+  return shared;
+#endif
+}
+
+}  // namespace etude::kernels::cuda
+
+#include "kernels/simt/both_halves.h"

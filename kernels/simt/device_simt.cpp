@@ -1,0 +1,95 @@
+// The emulated device: its memory is the host's, and everything happens at once.
+
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "kernels/device_functions.h"
+#include "kernels/simt/scheduler.h"
+#include "kernels/simt/simt.h"
+#include "kernels/simt/stream.h"
+
+namespace etude::emulator {
+namespace {
+
+Queue& queue_of(const kernels::Stream& stream) { return *static_cast<Queue*>(stream.handle); }
+
+void refuse_in_capture(const kernels::Stream& stream, const char* what) {
+  if (queue_of(stream).capturing)
+    throw kernels::DeviceError(std::string(what) + " while a step is being captured");
+}
+
+}  // namespace
+
+void submit_host(const kernels::Stream& stream, std::function<void()> work) {
+  Queue& queue = queue_of(stream);
+  if (queue.capturing)
+    queue.recorded.push_back(std::move(work));
+  else
+    work();
+}
+
+void submit(const kernels::Stream& stream, const kernels::Launch& shape,
+            std::function<void()> body) {
+  submit_host(stream, [shape, body = std::move(body)] { run_now(shape, body); });
+}
+
+}  // namespace etude::emulator
+
+namespace etude::kernels::simt {
+
+using namespace etude::emulator;
+
+constexpr auto kAlignment = std::align_val_t{256};
+
+Stream open_stream(Precision precision) { return {Device::simt, precision, new Queue}; }
+
+void close_stream(const Stream& stream) { delete &queue_of(stream); }
+
+void* allocate(const Stream& stream, int64_t bytes) {
+  refuse_in_capture(stream, "allocation");
+  return ::operator new(static_cast<size_t>(bytes), kAlignment);
+}
+
+void release(const Stream&, void* memory) { ::operator delete(memory, kAlignment); }
+
+void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
+  submit_host(stream, [=] { std::memcpy(to, from, static_cast<size_t>(bytes)); });
+}
+
+void copy_to_host(const Stream& stream, void* to, const void* from, int64_t bytes) {
+  refuse_in_capture(stream, "a copy to the host");
+  std::memcpy(to, from, static_cast<size_t>(bytes));
+}
+
+void clear(const Stream& stream, void* memory, int64_t bytes) {
+  submit_host(stream, [=] { std::memset(memory, 0, static_cast<size_t>(bytes)); });
+}
+
+void synchronize(const Stream& stream) { refuse_in_capture(stream, "waiting"); }
+
+void begin_capture(const Stream& stream) {
+  refuse_in_capture(stream, "a second capture");
+  queue_of(stream) = {true, {}};
+}
+
+Graph end_capture(const Stream& stream) {
+  Queue& queue = queue_of(stream);
+  queue.capturing = false;
+  return {new std::vector(std::exchange(queue.recorded, {}))};
+}
+
+void abandon_capture(const Stream& stream) noexcept { queue_of(stream) = {}; }
+
+void replay(const Stream& stream, const Graph& graph) {
+  refuse_in_capture(stream, "a replay");
+  for (const auto& work : *static_cast<std::vector<std::function<void()>>*>(graph.handle)) work();
+}
+
+void release_graph(const Stream&, Graph& graph) {
+  delete static_cast<std::vector<std::function<void()>>*>(graph.handle);
+  graph.handle = nullptr;
+}
+
+}  // namespace etude::kernels::simt
