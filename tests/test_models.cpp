@@ -41,9 +41,8 @@ struct Minibatch {
 // The sum of the losses, without dropout.
 double loss(Model& model, const Minibatch& minibatch) {
   Session session = make_session(model);
-  Tensor logits;
-  const Tensor losses = session.losses(minibatch.batch(), logits);
-  return std::accumulate(losses.data(), losses.data() + losses.count(), 0.0);
+  const auto losses = session.losses(minibatch.batch()).losses;
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 // Larger than the initial ones, so that gates and scores leave their linear range.
