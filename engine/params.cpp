@@ -103,6 +103,13 @@ Parameter* ParamSet::find(const std::string& name) {
   return found == parameters_.end() ? nullptr : &*found;
 }
 
+int64_t ParamSet::device_bytes() const {
+  int64_t total = 0;
+  for (const Buffer* b : {&values_, &gradients_, &first_moments_, &second_moments_})
+    total += b->device.bytes();
+  return total;
+}
+
 int64_t ParamSet::parameter_count() const {
   int64_t total = 0;
   for (const Parameter& p : parameters_) total += count(p.node.shape);

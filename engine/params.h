@@ -52,6 +52,8 @@ class ParamSet {
   float* on_host(Flat flat);
   void from_host(Flat flat);
 
+  int64_t device_bytes() const;  // of all four buffers, as far as they are there
+
   int64_t parameter_count() const;  // without the gaps
 
   void forget_gradients();         // before a step: the next gradient overwrites

@@ -78,6 +78,14 @@ void Session::Resident::plan(std::span<const int64_t> offsets, int64_t batch, in
            &state->current};
 }
 
+int64_t Session::Resident::bytes() const {
+  int64_t total = 0;
+  for (const DeviceMemory* memory :
+       {&tokens_, &offsets_, &scalars_, &losses_, &state_, &inputs_, &targets_, &index_})
+    total += memory->bytes();
+  return total;
+}
+
 Batch Session::Resident::begin_step() {
   ON_DEVICE(stream_, begin_step, plan_, first_step_, batch_, time_, inputs_.as<int32_t>(),
             targets_.as<int32_t>());

@@ -19,6 +19,7 @@ struct Session::Resident {
   ~Resident();
 
   void set_tokens(std::span<const int32_t> tokens);
+  int64_t bytes() const;
   int64_t token_count() const { return token_count_; }
 
   // offsets [steps, batch] and the optimiser's numbers [steps]; the next step to run is the first.

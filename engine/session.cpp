@@ -21,11 +21,25 @@ Session::Session(ParamSet& params, const Parameter& table, Network network, Nada
       optimizer_(std::move(optimizer)),
       seed_(seed),
       arena_(stream) {
-  params.move_to(stream);
+  with_plan([&] { params.move_to(stream); });
   if (!on_cpu()) resident_ = std::make_unique<Resident>(stream);
 }
 
 Session::~Session() = default;
+
+template <typename Work>
+auto Session::with_plan(const Work& work) {
+  try {
+    return work();
+  } catch (const kernels::OutOfMemory& problem) {
+    const auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+    throw Error(fmt::format(
+        "{}; the plan: {:.0f} MiB of parameters, gradients and moments, {:.0f} MiB of data and its "
+        "order, {:.0f} MiB of activations so far; a smaller --batch needs less of these",
+        problem.what(), mib(params_.device_bytes()), mib(resident_ ? resident_->bytes() : 0),
+        mib(arena_.bytes())));
+  }
+}
 
 Tensor Session::forward_and_backward(const Batch& batch, const Tape::Randomness& randomness) {
   tape_.begin(Mode::training, randomness);
@@ -65,7 +79,7 @@ double Session::train_on_device(const Batch& batch) {
 void Session::set_tokens(std::span<const int32_t> tokens) {
   const auto count = static_cast<int64_t>(tokens.size());
   ops::require_below("training", "token", tokens.data(), count, table_.node.shape[0]);
-  resident_->set_tokens(tokens);
+  with_plan([&] { resident_->set_tokens(tokens); });
 }
 
 void Session::plan(std::span<const int64_t> offsets, int64_t batch, int64_t time) {
@@ -74,9 +88,12 @@ void Session::plan(std::span<const int64_t> offsets, int64_t batch, int64_t time
     if (offset < 0 || offset + time >= tokens)
       throw Error(fmt::format("training: a window at {} of {} tokens", offset, tokens));
   const auto steps = static_cast<int64_t>(offsets.size()) / batch;
-  params_.allocate_training();
-  resident_->plan(offsets, batch, time, table_.node.shape,
-                  static_cast<uint32_t>(optimizer_.state().step + 1), optimizer_.next_steps(steps));
+  with_plan([&] {
+    params_.allocate_training();
+    resident_->plan(offsets, batch, time, table_.node.shape,
+                    static_cast<uint32_t>(optimizer_.state().step + 1),
+                    optimizer_.next_steps(steps));
+  });
 }
 
 // All of one step, into the stream: run, or recorded for the replays.
@@ -116,16 +133,20 @@ std::span<const float> Session::to_host(const Tensor& x, std::vector<float>& mem
 }
 
 std::span<const float> Session::logits(const Batch& batch) {
-  tape_.begin_inference();
-  return to_host(network_.logits(tape_, to_device(batch)), host_logits_);
+  return with_plan([&] {
+    tape_.begin_inference();
+    return to_host(network_.logits(tape_, to_device(batch)), host_logits_);
+  });
 }
 
 Session::Evaluated Session::losses(const Batch& batch) {
-  tape_.begin_inference();
-  const Batch there = to_device(batch);
-  const Tensor logits = network_.logits(tape_, there);
-  const Tensor losses = ops::softmax_cross_entropy(tape_, logits, there.targets);
-  return {to_host(logits, host_logits_), to_host(losses, host_losses_)};
+  return with_plan([&] {
+    tape_.begin_inference();
+    const Batch there = to_device(batch);
+    const Tensor logits = network_.logits(tape_, there);
+    const Tensor losses = ops::softmax_cross_entropy(tape_, logits, there.targets);
+    return Evaluated{to_host(logits, host_logits_), to_host(losses, host_losses_)};
+  });
 }
 
 }  // namespace etude

@@ -64,6 +64,9 @@ class Session {
  private:
   struct Resident;  // what lies on the device
   bool on_cpu() const { return stream().device == kernels::Device::cpu; }
+  // Runs `work`; where the device has too little memory for it, says what was asked for.
+  template <typename Work>
+  auto with_plan(const Work& work);
   Tensor forward_and_backward(const Batch& batch, const Tape::Randomness& randomness);
   double train_on_device(const Batch& batch);
   Batch to_device(const Batch& batch);

@@ -251,7 +251,7 @@ TEST_CASE("impossible configurations and inputs are named") {
   minibatch.inputs[4] = 0;
   minibatch.targets[1] = -1;
   CHECK_THROWS_WITH_AS(make_session(model).train_step(minibatch.batch()),
-                       doctest::Contains("target -1 of row 1"), Error);
+                       doctest::Contains("target -1 at 1"), Error);
   minibatch.time = 6;
   CHECK_THROWS_WITH_AS(make_session(model).logits(minibatch.batch()),
                        doctest::Contains("windows of 7"), Error);

@@ -45,14 +45,14 @@ constexpr auto kAlignment = std::align_val_t{256};
 
 Stream open_stream(Precision precision) { return {Device::simt, precision, new Queue}; }
 
-void close_stream(const Stream& stream) { delete &queue_of(stream); }
+void close_stream(const Stream& stream) noexcept { delete &queue_of(stream); }
 
 void* allocate(const Stream& stream, int64_t bytes) {
   refuse_in_capture(stream, "allocation");
   return ::operator new(static_cast<size_t>(bytes), kAlignment);
 }
 
-void release(const Stream&, void* memory) { ::operator delete(memory, kAlignment); }
+void release(const Stream&, void* memory) noexcept { ::operator delete(memory, kAlignment); }
 
 void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
   submit_host(stream, [=] { std::memcpy(to, from, static_cast<size_t>(bytes)); });
@@ -87,7 +87,7 @@ void replay(const Stream& stream, const Graph& graph) {
   for (const auto& work : *static_cast<std::vector<std::function<void()>>*>(graph.handle)) work();
 }
 
-void release_graph(const Stream&, Graph& graph) {
+void release_graph(const Stream&, Graph& graph) noexcept {
   delete static_cast<std::vector<std::function<void()>>*>(graph.handle);
   graph.handle = nullptr;
 }
