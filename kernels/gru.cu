@@ -89,8 +89,9 @@ __global__ void add_bias(int64_t rows, int64_t columns, int64_t stride, const fl
 }
 
 // The fastest version that can.
-GruVersion choose(const Stream&, const GruShape& s) {
+GruVersion choose(const Stream& stream, const GruShape& s) {
   if (s.version != GruVersion::automatic) return s.version;
+  if (gru_persistent_fits(stream, s.units)) return GruVersion::persistent;
   return GruVersion::stepwise;
 }
 
@@ -103,6 +104,8 @@ void run_forward(const Stream& stream, GruVersion version, const GruRecurrence& 
   switch (version) {
     case GruVersion::stepwise:
       return gru_stepwise_forward(stream, r, scratch);
+    case GruVersion::persistent:
+      return gru_persistent_forward(stream, r);
     default:
       refuse();
   }
@@ -113,6 +116,8 @@ void run_backward(const Stream& stream, GruVersion version, const GruRecurrence&
   switch (version) {
     case GruVersion::stepwise:
       return gru_stepwise_backward(stream, r, scratch);
+    case GruVersion::persistent:
+      return gru_persistent_backward(stream, r);
     default:
       refuse();
   }

@@ -153,6 +153,14 @@ TEST_CASE("the stepwise GRU on devices computes what the CPU's does") {
     check_version({5, 6, 33, 33}, GruVersion::stepwise, precision);
 }
 
+TEST_CASE("the GRU that keeps its weights on the chip computes what the CPU's does") {
+  for (const GruShape& shape : kSmall) check_version(shape, GruVersion::persistent);
+  check_version({9, 5, 20, 128}, GruVersion::persistent);
+  check_version({2, 4, 3, 127, false, true}, GruVersion::persistent);
+  for (const Precision precision : {Precision::tf32, Precision::bf16})
+    check_version({5, 6, 33, 33}, GruVersion::persistent, precision);
+}
+
 TEST_CASE("the GRU on devices leaves out the gradient of its input where nobody asks for it") {
   on_devices([](const Stream& stream) {
     OnStream op(stream, {3, 7, 4, 6});
@@ -168,7 +176,7 @@ TEST_CASE("the GRU on devices leaves out the gradient of its input where nobody 
 
 TEST_CASE("the GRU on devices, captured and replayed, gives the bits of running it") {
   on_devices([](const Stream& stream) {
-    for (const GruVersion version : {GruVersion::stepwise}) {
+    for (const GruVersion version : {GruVersion::stepwise, GruVersion::persistent}) {
       GruShape shape{3, 7, 4, 33};
       shape.version = version;
       OnStream op(stream, shape);
