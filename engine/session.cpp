@@ -13,20 +13,6 @@ namespace etude {
 
 using kernels::Stream;
 
-Session::Session(ParamSet& params, const Parameter& table, Network network, Nadam optimizer,
-                 uint64_t seed, const Stream& stream)
-    : params_(params),
-      table_(table),
-      network_(std::move(network)),
-      optimizer_(std::move(optimizer)),
-      seed_(seed),
-      arena_(stream) {
-  with_plan([&] { params.move_to(stream); });
-  if (!on_cpu()) resident_ = std::make_unique<Resident>(stream);
-}
-
-Session::~Session() = default;
-
 template <typename Work>
 auto Session::with_plan(const Work& work) {
   try {
@@ -40,6 +26,20 @@ auto Session::with_plan(const Work& work) {
         mib(arena_.bytes())));
   }
 }
+
+Session::Session(ParamSet& params, const Parameter& table, Network network, Nadam optimizer,
+                 uint64_t seed, const Stream& stream)
+    : params_(params),
+      table_(table),
+      network_(std::move(network)),
+      optimizer_(std::move(optimizer)),
+      seed_(seed),
+      arena_(stream) {
+  with_plan([&] { params.move_to(stream); });
+  if (!on_cpu()) resident_ = std::make_unique<Resident>(stream);
+}
+
+Session::~Session() = default;
 
 Tensor Session::forward_and_backward(const Batch& batch, const Tape::Randomness& randomness) {
   tape_.begin(Mode::training, randomness);
