@@ -1,5 +1,7 @@
 #include "kernels/device.h"
 
+#include <dnnl.h>
+
 #include <cstring>
 #include <new>
 
@@ -70,5 +72,19 @@ Graph end_capture(const Stream& stream) { return DISPATCH(stream, end_capture); 
 void abandon_capture(const Stream& stream) noexcept { DISPATCH(stream, abandon_capture); }
 void replay(const Stream& stream, const Graph& graph) { DISPATCH(stream, replay, graph); }
 void release(const Stream& stream, Graph& graph) { DISPATCH(stream, release_graph, graph); }
+
+std::string onednn_version() {
+  const dnnl_version_t& version = *dnnl_version();
+  return std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+         std::to_string(version.patch);
+}
+
+#if !ETUDE_CUDA  // otherwise in device_cuda.cu
+DeviceReport inspect_cuda() {
+  DeviceReport report;
+  report.problem = "this program was built without CUDA: no nvcc was found";
+  return report;
+}
+#endif
 
 }  // namespace etude::kernels
