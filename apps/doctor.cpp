@@ -41,7 +41,7 @@ struct Findings {
   kernels::DeviceReport gpu;
   std::vector<std::string> vectors_built, vectors_found;
   std::vector<std::string> problems;  // each with what to do
-  bool gpu_computes = false;          // tried
+  std::string no_gpu;                 // why --device cuda cannot be had; empty: tried, it computes
 };
 
 std::string joined(const std::vector<std::string>& words) {
@@ -115,17 +115,17 @@ void try_device(const kernels::Stream& stream) {
     }
 }
 
-bool try_gpu(std::vector<std::string>& problems) {
+// Empty, or why not.
+std::string try_gpu() {
   try {
     for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
       const kernels::Stream stream = kernels::open_stream(Device::cuda, precision);
       try_device(stream);
       kernels::close_stream(stream);
     }
-    return true;
+    return {};
   } catch (const std::exception& reason) {
-    problems.push_back(reason.what());
-    return false;
+    return reason.what();
   }
 }
 
@@ -156,10 +156,8 @@ Findings examine() {
   f.vectors_built = vectors_built();
   f.vectors_found = vectors_found();
   look_at_processor(f);
-  if (f.gpu.usable)
-    f.gpu_computes = try_gpu(f.problems);
-  else
-    f.problems.push_back(f.gpu.problem + "; everything runs on the CPU");
+  f.no_gpu = f.gpu.usable ? try_gpu() : f.gpu.problem;
+  if (!f.no_gpu.empty()) f.problems.push_back(f.no_gpu + " (the CPU is used)");
   return f;
 }
 
@@ -190,11 +188,11 @@ Json to_json(const Findings& f) {
                    {"memory_bytes", gpu.memory},
                    {"free_bytes", gpu.free_memory},
                    {"l2_bytes", gpu.l2},
-                   {"computes", f.gpu_computes}};
+                   {"computes", f.no_gpu.empty()}};
   json["runs"] = {{"default_device", "cpu"},
                   {"default_precision", "fp32"},
-                  {"cuda", f.gpu_computes},
-                  {"cuda_problem", f.gpu_computes ? Json() : Json(f.problems.back())}};
+                  {"cuda", f.no_gpu.empty()},
+                  {"cuda_problem", f.no_gpu.empty() ? Json() : Json(f.no_gpu)}};
   json["problems"] = f.problems;
   return json;
 }
@@ -215,8 +213,8 @@ void print(const Findings& f) {
   fmt::print("Etude {}\n\nbuilt\n", ETUDE_VERSION);
   line("compiler", fmt::format("{}, {}", f.machine.compiler, f.machine.flags));
   line("vectors", joined(f.vectors_built));
-  line("CUDA", gpu.built ? fmt::format("{}, for {}", version(gpu.runtime), gpu.architectures)
-                         : "no: nvcc was not found");
+  line("CUDA",
+       gpu.built ? fmt::format("{}, for {}", version(gpu.runtime), gpu.architectures) : "no");
   line("sanitizers", sanitizers(f.machine));
   fmt::print("\nfound\n");
   line("processor", fmt::format("{}, cores: {}, threads used: {}, {:.1f} GiB", f.machine.processor,
@@ -228,7 +226,7 @@ void print(const Findings& f) {
   line("cuBLAS", gpu.cublas.empty() ? "not looked for" : gpu.cublas);
   fmt::print("\nruns\n");
   line("--device cpu", "yes (the default), in fp32");
-  line("--device cuda", f.gpu_computes ? "yes, in fp32, tf32, bf16; tried just now" : "no");
+  line("--device cuda", f.no_gpu.empty() ? "yes, in fp32, tf32, bf16; tried just now" : "no");
   line("--device simt", "yes: the CUDA kernels on the CPU, slowly, to study and test them");
   fmt::print("\n{}\n", f.problems.empty() ? "no problems" : "problems");
   for (const std::string& problem : f.problems) fmt::print("  * {}\n", problem);
@@ -236,7 +234,7 @@ void print(const Findings& f) {
 
 void doctor(const Options& o) {
   const Findings f = examine();
-  if (o.device == "cuda" && !f.gpu_computes) throw Error(f.problems.back());
+  if (o.device == "cuda" && !f.no_gpu.empty()) throw Error(f.no_gpu);
   o.json ? fmt::print("{}\n", dump(to_json(f))) : print(f);
 }
 

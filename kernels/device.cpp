@@ -9,6 +9,10 @@
 #include "kernels/dispatch.h"
 
 namespace etude::kernels {
+namespace {
+constexpr const char* kBuiltWithout [[maybe_unused]] =
+    "this program was built without CUDA; build it where nvcc is found, with -DETUDE_CUDA=ON";
+}  // namespace
 
 // Plain memory, at once.
 namespace cpu {
@@ -45,7 +49,7 @@ Stream open_stream(Device device, Precision precision) {
 #if ETUDE_CUDA
       return cuda::open_stream(precision);
 #else
-      throw DeviceError("this program was built without CUDA: no nvcc was found");
+      throw DeviceError(kBuiltWithout);
 #endif
     default:
       if (precision != Precision::fp32)
@@ -82,7 +86,7 @@ std::string onednn_version() {
 #if !ETUDE_CUDA  // otherwise in device_cuda.cu
 DeviceReport inspect_cuda() {
   DeviceReport report;
-  report.problem = "this program was built without CUDA: no nvcc was found";
+  report.problem = kBuiltWithout;
   return report;
 }
 #endif

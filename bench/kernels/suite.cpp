@@ -188,8 +188,9 @@ void Suite::keep(const Case& c, const Figures& f, const std::string& problem) {
   } else {
     row["problem"] = problem;
   }
-  if (c.target.floor > 0) row["floor"] = c.target.floor;
-  if (c.target.must > 0) {
+  const bool paper = !options_.small;  // targets mean the paper's sizes
+  if (paper && c.target.floor > 0) row["floor"] = c.target.floor;
+  if (paper && c.target.must > 0) {
     row.update({{"must", c.target.must}, {"aim", c.target.aim}, {"moon", c.target.moon}});
     if (problem.empty()) row["reached"] = verdict(c.target, f.median);
   }

@@ -45,10 +45,10 @@ struct Target {
 };
 
 struct Case {
-  std::string op, version, shape;
+  std::string op = {}, version = {}, shape = {};
   Precision precision = Precision::fp32;
   // Puts one call into the stream; `set` says which of the kSets inputs it is to read.
-  std::function<void(const Stream&, int set)> call;
+  std::function<void(const Stream&, int set)> call = {};
   int64_t steps = 1;            // the figure is microseconds a step, so many in a call
   double flops = 0, bytes = 0;  // of a call, at the least
   Target target = {};
