@@ -1,5 +1,7 @@
 #include "kernels/device.h"
 
+#include <dnnl.h>
+
 #include <cstring>
 #include <new>
 
@@ -7,6 +9,10 @@
 #include "kernels/dispatch.h"
 
 namespace etude::kernels {
+namespace {
+constexpr const char* kBuiltWithout [[maybe_unused]] =
+    "this program was built without CUDA; build it where nvcc is found, with -DETUDE_CUDA=ON";
+}  // namespace
 
 // Plain memory, at once.
 namespace cpu {
@@ -43,7 +49,7 @@ Stream open_stream(Device device, Precision precision) {
 #if ETUDE_CUDA
       return cuda::open_stream(precision);
 #else
-      throw DeviceError("this program was built without CUDA: no nvcc was found");
+      throw DeviceError(kBuiltWithout);
 #endif
     default:
       if (precision != Precision::fp32)
@@ -72,5 +78,19 @@ void replay(const Stream& stream, const Graph& graph) { DISPATCH(stream, replay,
 void release(const Stream& stream, Graph& graph) noexcept {
   DISPATCH(stream, release_graph, graph);
 }
+
+std::string onednn_version() {
+  const dnnl_version_t& version = *dnnl_version();
+  return std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+         std::to_string(version.patch);
+}
+
+#if !ETUDE_CUDA  // otherwise in device_cuda.cu
+DeviceReport inspect_cuda() {
+  DeviceReport report;
+  report.problem = kBuiltWithout;
+  return report;
+}
+#endif
 
 }  // namespace etude::kernels

@@ -64,5 +64,6 @@ struct DeviceReport {
   std::string cublas;  // the library's file and version, or why there is none
 };
 DeviceReport inspect_cuda();
+std::string onednn_version();  // of the CPU's matrix products
 
 }  // namespace etude::kernels

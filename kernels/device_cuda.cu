@@ -191,3 +191,32 @@ int64_t shared_bytes_a_block() {
 bool has_clusters() { return device_properties().major >= 9; }
 
 }  // namespace etude::kernels::cuda
+
+namespace etude::kernels {
+
+DeviceReport inspect_cuda() {
+  DeviceReport report;
+  report.built = true;
+  report.runtime = CUDART_VERSION;
+  report.architectures = ETUDE_CUDA_ARCHITECTURES;
+  if (cudaDriverGetVersion(&report.driver) != cudaSuccess) report.driver = 0;
+  try {
+    const cudaDeviceProp& gpu = cuda::device_properties();
+    report.name = gpu.name;
+    report.major = gpu.major;
+    report.minor = gpu.minor;
+    report.multiprocessors = gpu.multiProcessorCount;
+    report.l2 = gpu.l2CacheSize;
+    size_t free = 0, total = 0;
+    CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    report.memory = static_cast<int64_t>(total);
+    report.free_memory = static_cast<int64_t>(free);
+    report.usable = true;
+  } catch (const DeviceError& reason) {
+    report.problem = reason.what();
+  }
+  report.cublas = cuda::describe_cublas();
+  return report;
+}
+
+}  // namespace etude::kernels

@@ -1,5 +1,6 @@
 // The emulated device: its memory is the host's, and everything happens at once.
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -42,6 +43,7 @@ namespace etude::kernels::simt {
 using namespace etude::emulator;
 
 constexpr auto kAlignment = std::align_val_t{256};
+constexpr int64_t kFilled = int64_t{64} << 20;  // larger arrays keep the pages they have
 
 Stream open_stream(Precision precision) { return {Device::simt, precision, new Queue}; }
 
@@ -49,7 +51,9 @@ void close_stream(const Stream& stream) noexcept { delete &queue_of(stream); }
 
 void* allocate(const Stream& stream, int64_t bytes) {
   refuse_in_capture(stream, "allocation");
-  return ::operator new(static_cast<size_t>(bytes), kAlignment);
+  void* memory = ::operator new(static_cast<size_t>(bytes), kAlignment);
+  std::memset(memory, 0xff, static_cast<size_t>(std::min(bytes, kFilled)));  // NaN
+  return memory;
 }
 
 void release(const Stream&, void* memory) noexcept { ::operator delete(memory, kAlignment); }

@@ -116,43 +116,48 @@ inline void __threadfence() {}
 inline void __threadfence_block() {}
 
 // One thread runs at a time, so these are atomic as they stand.
+namespace emulated {
+
 template <typename T, typename Change>
 T change_atomically(T* p, Change change) {
   const T before = *p;
   *p = change(before);
   return before;
 }
+
+}  // namespace emulated
+
 template <typename T>
 T atomicAdd(T* p, std::type_identity_t<T> value) {
-  return change_atomically(p, [=](T before) { return static_cast<T>(before + value); });
+  return emulated::change_atomically(p, [=](T before) { return static_cast<T>(before + value); });
 }
 template <typename T>
 T atomicSub(T* p, std::type_identity_t<T> value) {
-  return change_atomically(p, [=](T before) { return static_cast<T>(before - value); });
+  return emulated::change_atomically(p, [=](T before) { return static_cast<T>(before - value); });
 }
 template <typename T>
 T atomicMax(T* p, std::type_identity_t<T> value) {
-  return change_atomically(p, [=](T before) { return std::max(before, value); });
+  return emulated::change_atomically(p, [=](T before) { return std::max(before, value); });
 }
 template <typename T>
 T atomicMin(T* p, std::type_identity_t<T> value) {
-  return change_atomically(p, [=](T before) { return std::min(before, value); });
+  return emulated::change_atomically(p, [=](T before) { return std::min(before, value); });
 }
 template <typename T>
 T atomicAnd(T* p, std::type_identity_t<T> value) {
-  return change_atomically(p, [=](T before) { return before & value; });
+  return emulated::change_atomically(p, [=](T before) { return before & value; });
 }
 template <typename T>
 T atomicOr(T* p, std::type_identity_t<T> value) {
-  return change_atomically(p, [=](T before) { return before | value; });
+  return emulated::change_atomically(p, [=](T before) { return before | value; });
 }
 template <typename T>
 T atomicXor(T* p, std::type_identity_t<T> value) {
-  return change_atomically(p, [=](T before) { return before ^ value; });
+  return emulated::change_atomically(p, [=](T before) { return before ^ value; });
 }
 template <typename T>
 T atomicExch(T* p, std::type_identity_t<T> value) {
-  return change_atomically(p, [=](T) { return value; });
+  return emulated::change_atomically(p, [=](T) { return value; });
 }
 // Who fails may be waiting for a lock: lets others run.
 template <typename T>
@@ -166,7 +171,8 @@ T atomicCAS(T* p, std::type_identity_t<T> compare, std::type_identity_t<T> value
 }
 // Counts 0, 1 .. limit, 0.
 inline unsigned atomicInc(unsigned* p, unsigned limit) {
-  return change_atomically(p, [=](unsigned before) { return before >= limit ? 0 : before + 1; });
+  return emulated::change_atomically(
+      p, [=](unsigned before) { return before >= limit ? 0 : before + 1; });
 }
 
 template <typename... Parameters, typename... Arguments>
@@ -207,6 +213,8 @@ inline void __syncwarp(unsigned mask = 0xffffffffu,
   etude::emulator::meet(mask, site, nullptr, [](void* const(&)[32], unsigned) {});
 }
 
+namespace emulated {
+
 // What lanes bring to a meeting, and take away.
 struct Exchange {
   uint64_t value;
@@ -246,33 +254,6 @@ T shuffle_within(unsigned mask, T value, int source, const etude::emulator::Site
 inline int my_lane() { return etude::emulator::current->lane; }
 inline int segment(int lane, int width) { return lane & ~(width - 1); }
 
-template <typename T>
-T __shfl_sync(unsigned mask, T value, int source, int width = 32,
-              const etude::emulator::Site& site = SIMT_SITE("__shfl_sync")) {
-  return shuffle_within(mask, value, segment(my_lane(), width) | (source & (width - 1)), site);
-}
-template <typename T>
-T __shfl_xor_sync(unsigned mask, T value, int distance, int width = 32,
-                  const etude::emulator::Site& site = SIMT_SITE("__shfl_xor_sync")) {
-  const int source = my_lane() ^ (distance & 31);
-  const bool later = source >= segment(my_lane(), width) + width;
-  return shuffle_within(mask, value, later ? my_lane() : source, site);
-}
-template <typename T>
-T __shfl_down_sync(unsigned mask, T value, unsigned distance, int width = 32,
-                   const etude::emulator::Site& site = SIMT_SITE("__shfl_down_sync")) {
-  const int source = my_lane() + static_cast<int>(distance & 31);
-  const bool out = source >= segment(my_lane(), width) + width;
-  return shuffle(mask, value, out ? my_lane() : source, site);
-}
-template <typename T>
-T __shfl_up_sync(unsigned mask, T value, unsigned distance, int width = 32,
-                 const etude::emulator::Site& site = SIMT_SITE("__shfl_up_sync")) {
-  const int source = my_lane() - static_cast<int>(distance & 31);
-  const bool out = source < segment(my_lane(), width);
-  return shuffle(mask, value, out ? my_lane() : source, site);
-}
-
 inline unsigned vote(unsigned mask, bool predicate, const etude::emulator::Site& site) {
   Exchange mine{predicate, 0, 0};
   etude::emulator::meet(mask, site, &mine, [](void* const(&lanes)[32], unsigned of) {
@@ -284,17 +265,48 @@ inline unsigned vote(unsigned mask, bool predicate, const etude::emulator::Site&
   });
   return static_cast<unsigned>(mine.result);
 }
+
+}  // namespace emulated
+
+template <typename T>
+T __shfl_sync(unsigned mask, T value, int source, int width = 32,
+              const etude::emulator::Site& site = SIMT_SITE("__shfl_sync")) {
+  return emulated::shuffle_within(
+      mask, value, emulated::segment(emulated::my_lane(), width) | (source & (width - 1)), site);
+}
+template <typename T>
+T __shfl_xor_sync(unsigned mask, T value, int distance, int width = 32,
+                  const etude::emulator::Site& site = SIMT_SITE("__shfl_xor_sync")) {
+  const int source = emulated::my_lane() ^ (distance & 31);
+  const bool later = source >= emulated::segment(emulated::my_lane(), width) + width;
+  return emulated::shuffle_within(mask, value, later ? emulated::my_lane() : source, site);
+}
+template <typename T>
+T __shfl_down_sync(unsigned mask, T value, unsigned distance, int width = 32,
+                   const etude::emulator::Site& site = SIMT_SITE("__shfl_down_sync")) {
+  const int source = emulated::my_lane() + static_cast<int>(distance & 31);
+  const bool out = source >= emulated::segment(emulated::my_lane(), width) + width;
+  return emulated::shuffle(mask, value, out ? emulated::my_lane() : source, site);
+}
+template <typename T>
+T __shfl_up_sync(unsigned mask, T value, unsigned distance, int width = 32,
+                 const etude::emulator::Site& site = SIMT_SITE("__shfl_up_sync")) {
+  const int source = emulated::my_lane() - static_cast<int>(distance & 31);
+  const bool out = source < emulated::segment(emulated::my_lane(), width);
+  return emulated::shuffle(mask, value, out ? emulated::my_lane() : source, site);
+}
+
 inline unsigned __ballot_sync(unsigned mask, int predicate,
                               const etude::emulator::Site& site = SIMT_SITE("__ballot_sync")) {
-  return vote(mask, predicate != 0, site);
+  return emulated::vote(mask, predicate != 0, site);
 }
 inline int __any_sync(unsigned mask, int predicate,
                       const etude::emulator::Site& site = SIMT_SITE("__any_sync")) {
-  return vote(mask, predicate != 0, site) != 0;
+  return emulated::vote(mask, predicate != 0, site) != 0;
 }
 inline int __all_sync(unsigned mask, int predicate,
                       const etude::emulator::Site& site = SIMT_SITE("__all_sync")) {
-  return vote(mask, predicate == 0, site) == 0;
+  return emulated::vote(mask, predicate == 0, site) == 0;
 }
 
 inline uint32_t to_tf32(float x) {
@@ -302,21 +314,13 @@ inline uint32_t to_tf32(float x) {
   return std::isfinite(x) ? (bits + 0x1000u) & ~0x1fffu : bits;
 }
 
+namespace emulated {
+
 inline uint32_t bf16_bits(float x) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
   if (std::isnan(x)) return 0x7fff;
   return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
 }
-inline uint32_t pack_bf16(float low, float high) { return bf16_bits(low) | bf16_bits(high) << 16; }
-inline float unpack_bf16_low(uint32_t pair) { return std::bit_cast<float>(pair << 16); }
-inline float unpack_bf16_high(uint32_t pair) { return std::bit_cast<float>(pair & 0xffff0000u); }
-
-struct Bf16 {
-  uint16_t bits;
-};
-inline Bf16 to_bf16(float x) { return {static_cast<uint16_t>(bf16_bits(x))}; }
-inline float to_float(Bf16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
-
 // What a lane brings to a tensor core.
 struct Fragments {
   float* c;
@@ -352,29 +356,43 @@ inline void need_whole_warp(const etude::emulator::Site& site) {
 // The tensor core reads the upper 19 bits of an operand and no others.
 inline float tf32_operand(uint32_t bits) { return std::bit_cast<float>(bits & ~0x1fffu); }
 
+}  // namespace emulated
+
+inline uint32_t pack_bf16(float low, float high) {
+  return emulated::bf16_bits(low) | emulated::bf16_bits(high) << 16;
+}
+inline float unpack_bf16_low(uint32_t pair) { return std::bit_cast<float>(pair << 16); }
+inline float unpack_bf16_high(uint32_t pair) { return std::bit_cast<float>(pair & 0xffff0000u); }
+
+struct Bf16 {
+  uint16_t bits;
+};
+inline Bf16 to_bf16(float x) { return {static_cast<uint16_t>(emulated::bf16_bits(x))}; }
+inline float to_float(Bf16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
+
 inline void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
                      const etude::emulator::Site& site = SIMT_SITE("mma_tf32")) {
-  Fragments mine{c, a, b};
-  need_whole_warp(site);
+  emulated::Fragments mine{c, a, b};
+  emulated::need_whole_warp(site);
   etude::emulator::meet(0xffffffffu, site, &mine, [](void* const(&lanes)[32], unsigned) {
-    multiply_fragments<8>(
+    emulated::multiply_fragments<8>(
         lanes,
         [](float(&to)[16][8], const uint32_t* from, int group, int member) {
           for (int i = 0; i < 4; ++i)
-            to[group + i % 2 * 8][member + i / 2 * 4] = tf32_operand(from[i]);
+            to[group + i % 2 * 8][member + i / 2 * 4] = emulated::tf32_operand(from[i]);
         },
         [](float(&to)[8][8], const uint32_t* from, int group, int member) {
-          for (int i = 0; i < 2; ++i) to[member + 4 * i][group] = tf32_operand(from[i]);
+          for (int i = 0; i < 2; ++i) to[member + 4 * i][group] = emulated::tf32_operand(from[i]);
         });
   });
 }
 
 inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
                      const etude::emulator::Site& site = SIMT_SITE("mma_bf16")) {
-  Fragments mine{c, a, b};
-  need_whole_warp(site);
+  emulated::Fragments mine{c, a, b};
+  emulated::need_whole_warp(site);
   etude::emulator::meet(0xffffffffu, site, &mine, [](void* const(&lanes)[32], unsigned) {
-    multiply_fragments<16>(
+    emulated::multiply_fragments<16>(
         lanes,
         [](float(&to)[16][16], const uint32_t* from, int group, int member) {
           for (int i = 0; i < 4; ++i) {
