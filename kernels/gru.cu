@@ -91,6 +91,7 @@ __global__ void add_bias(int64_t rows, int64_t columns, int64_t stride, const fl
 // The fastest version that can.
 GruVersion choose(const Stream& stream, const GruShape& s) {
   if (s.version != GruVersion::automatic) return s.version;
+  if (gru_mma_fits(stream, s.units)) return GruVersion::mma;
   if (gru_persistent_fits(stream, s.units)) return GruVersion::persistent;
   return GruVersion::stepwise;
 }
@@ -106,6 +107,8 @@ void run_forward(const Stream& stream, GruVersion version, const GruRecurrence& 
       return gru_stepwise_forward(stream, r, scratch);
     case GruVersion::persistent:
       return gru_persistent_forward(stream, r);
+    case GruVersion::mma:
+      return gru_mma_forward(stream, r);
     default:
       refuse();
   }
@@ -118,6 +121,8 @@ void run_backward(const Stream& stream, GruVersion version, const GruRecurrence&
       return gru_stepwise_backward(stream, r, scratch);
     case GruVersion::persistent:
       return gru_persistent_backward(stream, r);
+    case GruVersion::mma:
+      return gru_mma_backward(stream, r);
     default:
       refuse();
   }
