@@ -147,6 +147,15 @@ void check_version(VocabularyLossShape s, Version version, Precision precision) 
   check_on_devices(loss_case(s), device_op(s, precision), precision);
 }
 
+struct Results {
+  std::vector<float> loss, dx, dw, db;
+  explicit Results(const VocabularyLossShape& s)
+      : loss(s.rows), dx(s.rows * s.in), dw(s.in * s.classes), db(s.classes) {}
+  kernels::DenseGradients gradients() {
+    return {dx.data(), Write::overwrite, dw.data(), Write::overwrite, db.data(), Write::overwrite};
+  }
+};
+
 const VocabularyLossShape kOdd[] = {{1, 1, 1},    {1, 33, 7},  {3, 1, 130},  {3, 64, 130},
                                     {33, 33, 97}, {33, 64, 7}, {5, 100, 130}};
 
@@ -165,16 +174,6 @@ TEST_CASE("the output layer with its loss has the bits of the two ops that it is
   const std::vector<float> x = to_float(c.inputs[0].value), w = to_float(c.inputs[1].value),
                            b = to_float(c.inputs[2].value);
   const std::vector<int32_t> targets = targets_for(s);
-  struct Results {
-    std::vector<float> loss, dx, dw, db;
-    explicit Results(const VocabularyLossShape& of)
-        : loss(of.rows), dx(of.rows * of.in), dw(of.in * of.classes), db(of.classes) {}
-    kernels::DenseGradients gradients() {
-      return {dx.data(),        Write::overwrite, dw.data(),
-              Write::overwrite, db.data(),        Write::overwrite};
-    }
-    bool operator==(const Results&) const = default;
-  };
   Results fused(s), apart(s);
   std::vector<float> saved(kernels::cpu::vocabulary_loss_saved(s));
   kernels::cpu::vocabulary_loss_forward(s, x.data(), w.data(), b.data(), targets.data(),
@@ -190,7 +189,10 @@ TEST_CASE("the output layer with its loss has the bits of the two ops that it is
   kernels::cpu::softmax_cross_entropy_backward(entropy, 1.0f, logits.data(), targets.data(),
                                                lse.data(), logits.data(), Write::overwrite);
   kernels::cpu::dense_backward(dense, x.data(), w.data(), logits.data(), apart.gradients());
-  CHECK(fused == apart);
+  CHECK(fused.loss == apart.loss);
+  CHECK(fused.dx == apart.dx);
+  CHECK(fused.dw == apart.dw);
+  CHECK(fused.db == apart.db);
 }
 
 TEST_CASE("on devices the output layer with its loss meets its reference, through memory") {
