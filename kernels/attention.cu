@@ -29,7 +29,7 @@ __global__ void sum_parts(int64_t parts, const float* from, float* to, Write wri
   if (threadIdx.x == 0) to[blockIdx.x] = write == Write::add ? to[blockIdx.x] + sum : sum;
 }
 
-bool simple(const AttentionShape&) { return true; }
+bool simple(const AttentionShape& s) { return s.version == AttentionVersion::simple; }
 
 // Of dba, a batch row and head; a version that needs fewer leaves the rest alone.
 int64_t parts(const AttentionShape& s) {

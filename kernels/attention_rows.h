@@ -52,12 +52,9 @@ __device__ inline float attention_lowest(const AttentionShape& s) {
   return s.sigmoid ? 0.0f : -3e38f;
 }
 
-// The gradient of the product under score e of weight a, whose own gradient is da; `inner` is the
-// row's sum of a da, which is dy . y.
-__device__ inline float attention_score_gradient(const AttentionShape& s, float e, float a,
-                                                 float da, float inner) {
-  const float de = a * (da - inner);
-  return s.sigmoid ? de * e * (1.0f - e) : de;
+// de / d(product), of the score e.
+__device__ inline float attention_slope(const AttentionShape& s, float e) {
+  return s.sigmoid ? e * (1.0f - e) : 1.0f;
 }
 
 __device__ inline void write_sum(float* to, float value, Write write) {

@@ -70,8 +70,9 @@ __device__ Pair pair(const AttentionSlice& slice, const AttentionBackwardArrays&
   const float* key = p.x + slice.features(j);
   const float e = attention_score(s, dot(dim, p.query + row, key), p.ba[slice.head]);
   const float a = expf(e - p.log_sum[slice.steps() + i]);
-  const float da = dot(dim, p.dy + row, key), inner = dot(dim, p.dy + row, p.y + row);
-  return {a, attention_score_gradient(s, e, a, da, inner)};
+  const float da = dot(dim, p.dy + row, key);
+  const float inner = dot(dim, p.dy + row, p.y + row);  // the sum of a da over the row
+  return {a, a * (da - inner) * attention_slope(s, e)};
 }
 
 __global__ void backward_query(AttentionShape s, AttentionBackwardArrays p) {

@@ -1,18 +1,23 @@
 // Index: 4,800 ids. Every id counts the smaller ones: 23 M comparisons over the whole device, about
-// 4 instructions each, floor 2.8 us; no barrier but one, no pass, and the bits of a sort. Above
-// kOneTile ids, tiles are sorted so and then merged by binary search, one launch a doubling. (A
-// radix sort of one block would do 4 passes of count, scan and scatter on one SM: 5 us and more.)
-// Off the critical path: only backward reads it.
-// Forward: 3.8 MB, floor 1.3 us. Backward, overwriting: 14.4 MB to clear, 1.9 MB of gradients and
-// as much of rows: floor 6 us in two launches; nadam_lazy.cu does without the cleared table.
-// Measured: not yet, no GPU was at hand. Registers (sm_80, sm_90a): sort_tiles 31, 31; merge_runs
-// 20, 29; forward 28, 30; backward 58, 56 (any dim: 63, 64); no spills.
+// 4 instructions each, floor 2.8 us; one barrier, no passes, and the result of a stable sort. (A
+// radix sort by one block would be 4 passes of count, scan and scatter on one SM: 5 us and more.)
+// Above kOneTile ids, tiles are sorted so and merged by binary search, one launch a doubling. Off
+// the critical path: only backward and the update read it.
+// Forward: 3.8 MB, floor 1.3 us.
+// Backward: 1.9 MB of gradients and 1.5 of rows, and overwriting 14.4 MB to clear: floor 6 us in
+// two launches. nadam_lazy.cu does without the table of gradients. Versions: one warp a row,
+// whatever the length of its run, waits some 20 us for silence (400 to 730 ids of a minibatch on
+// MAESTRO, 2 or 3 loads of 300 cycles in flight): embedding_sum.h cuts long runs. Measured: not
+// yet, no GPU was at hand. Registers (sm_80, sm_90a): sort_tiles 31, 31; merge_tiles 20, 29;
+// find_runs 20, 27; forward 28, 30; clear_table 24, 24; backward 54, 47 (any dim: 48, 40); no
+// spills.
 
 #include "kernels/embedding.h"
 
 #include <utility>
 
 #include "kernels/embedding_device.h"
+#include "kernels/embedding_sum.h"
 #include "kernels/quads.h"
 
 namespace etude::kernels::ETUDE_DEVICE {
@@ -44,31 +49,29 @@ __global__ void sort_tiles(const int32_t* ids, int64_t count, int64_t tile, Pair
   out.positions[begin + rank] = static_cast<int32_t>(begin + mine);
 }
 
-// How many of the sorted ids [begin, end) come before `id`: those below it, and the equal ones too
-// where they stood further left.
-__device__ int64_t before(const int32_t* ids, int64_t begin, int64_t end, int32_t id, bool equal) {
-  const int64_t first = begin;
-  while (begin < end) {
-    const int64_t middle = (begin + end) / 2;
-    if (ids[middle] < id || (equal && ids[middle] == id))
-      begin = middle + 1;
-    else
-      end = middle;
-  }
-  return begin - first;
-}
-
-// Neighbouring runs of `width` sorted ids become one.
-__global__ void merge_runs(int64_t count, int64_t width, Pairs from, Pairs to) {
+// Neighbouring tiles of `width` sorted ids become one.
+__global__ void merge_tiles(int64_t count, int64_t width, Pairs from, Pairs to) {
   for (int64_t i = global_thread(); i < count; i += grid_threads()) {
     const int64_t left = i / (2 * width) * 2 * width;
     const int64_t right = left + width < count ? left + width : count;
     const int64_t end = right + width < count ? right + width : count;
     const int32_t id = from.ids[i];
-    const int64_t place = i < right ? i + before(from.ids, right, end, id, false)
-                                    : i - width + before(from.ids, left, right, id, true);
+    const int64_t place = i < right ? i + count_below(from.ids, right, end, id, false)
+                                    : i - width + count_below(from.ids, left, right, id, true);
     to.ids[place] = id;
     to.positions[place] = from.positions[i];
+  }
+}
+
+__global__ void find_runs(SortedIds sorted) {
+  for (int64_t i = global_thread(); i < sorted.count; i += grid_threads()) {
+    const int32_t id = sorted.ids[i];
+    const int64_t begin = count_below(sorted.ids, 0, i, id, false);
+    const int64_t end = i + count_below(sorted.ids, i, sorted.count, id, true);
+    sorted.lengths[i] = begin == i ? static_cast<int32_t>(end - begin) : 0;
+    if (i % kLongRun == 0)
+      sorted.long_runs[i / kLongRun] =
+          end - begin > kLongRun && i - begin < kLongRun ? static_cast<int32_t>(begin) : -1;
   }
 }
 
@@ -88,19 +91,22 @@ __global__ void clear_table(int64_t n, float* dtable, bool wide) {
     store_quad(dtable + i, make_float4(0, 0, 0, 0), n - i, wide);
 }
 
-// One warp a named row, into a table that holds numbers already.
+// Into a table that holds numbers already.
+struct AddToTable {
+  float* dtable;
+  int64_t dim;
+  bool wide;
+  __device__ float4 start(int64_t row, int64_t column, int64_t left) const {
+    return load_quad(dtable + row * dim + column, left, wide);
+  }
+  __device__ void finish(int64_t row, int64_t column, int64_t left, float4 sum) const {
+    store_quad(dtable + row * dim + column, sum, left, wide);
+  }
+};
+
 template <bool Wide>
 __global__ void backward(EmbeddingShape s, const int32_t* index, const float* dy, float* dtable) {
-  const SortedIds sorted = sorted_ids(index, s.count);
-  for (int64_t k = global_warp(); k < s.count; k += grid_warps()) {
-    if (!begins_row(sorted, k)) continue;
-    float* row = dtable + sorted.ids[k] * s.dim;
-    for (int64_t column = 4 * lane(); column < s.dim; column += 128) {
-      const int64_t left = columns_left<Wide>(s.dim, column);
-      const float4 start = load_quad(row + column, left, Wide);
-      store_quad(row + column, sum_of_row<Wide>(sorted, k, dy, s.dim, column, start), left, Wide);
-    }
-  }
+  sum_rows<Wide>(sorted_ids(index, s.count), dy, s.dim, AddToTable{dtable, s.dim, Wide});
 }
 
 bool wide_rows(const EmbeddingShape& s, const void* a, const void* b) {
@@ -110,22 +116,27 @@ bool wide_rows(const EmbeddingShape& s, const void* a, const void* b) {
 }  // namespace
 
 int64_t embedding_index_size(const EmbeddingShape& s) {
-  return s.count > kOneTile ? 4 * s.count : 2 * s.count;
+  const int64_t index = 3 * s.count + long_run_slots(s.count);
+  return s.count > kOneTile ? index + 2 * s.count : index;
 }
 
 void embedding_index(const Stream& stream, const EmbeddingShape& s, const int32_t* ids,
                      int32_t* index) {
+  const SortedIds sorted = sorted_ids(index, s.count);
+  int32_t* scratch = sorted.long_runs + long_run_slots(s.count);
   const int64_t tile = s.count > kOneTile ? kTile : s.count;
-  Pairs from = {index, index + s.count}, to = {index + 2 * s.count, index + 3 * s.count};
+  Pairs from = {sorted.ids, sorted.positions}, to = {scratch, scratch + s.count};
   for (int64_t width = tile; width < s.count; width *= 2) std::swap(from, to);
   const auto blocks = static_cast<int>(divide_up(s.count, tile) * divide_up(tile, 32));
   launch(stream, {"embedding_index_tiles", {blocks}, {kThreads}}, sort_tiles, ids, s.count, tile,
          from);
+  const Extent grid = elementwise_grid(s.count, kThreads);
   for (int64_t width = tile; width < s.count; width *= 2) {
-    launch(stream, {"embedding_index_merge", elementwise_grid(s.count, kThreads), {kThreads}},
-           merge_runs, s.count, width, from, to);
+    launch(stream, {"embedding_index_merge", grid, {kThreads}}, merge_tiles, s.count, width, from,
+           to);
     std::swap(from, to);
   }
+  launch(stream, {"embedding_index_runs", grid, {kThreads}}, find_runs, sorted);
 }
 
 void embedding_forward(const Stream& stream, const EmbeddingShape& s, const float* table,
@@ -140,7 +151,7 @@ void embedding_backward(const Stream& stream, const EmbeddingShape& s, const int
   if (write == Write::overwrite)
     launch(stream, {"embedding_clear", elementwise_grid(divide_up(n, 4), kThreads), {kThreads}},
            clear_table, n, dtable, wide_access({dtable}));
-  launch(stream, {"embedding_backward", elementwise_grid(32 * s.count, kThreads), {kThreads}},
+  launch(stream, {"embedding_backward", sum_grid(s.count), {kSumThreads}},
          wide_rows(s, dy, dtable) ? backward<true> : backward<false>, s, index, dy, dtable);
 }
 

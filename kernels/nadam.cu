@@ -59,7 +59,7 @@ __global__ void move_named(EmbeddingShape table, const int32_t* index, const Nad
   const NadamStep s = *step;
   const SortedIds sorted = sorted_ids(index, table.count);
   for (int64_t k = global_warp(); k < table.count; k += grid_warps()) {
-    if (!begins_row(sorted, k)) continue;
+    if (sorted.lengths[k] == 0) continue;
     const int64_t row = sorted.ids[k] * table.dim;
     for (int64_t i = row + lane(); i < row + table.dim; i += 32)
       nadam_move(s, p.g[i], p.m[i], p.v[i], p.w[i]);

@@ -127,3 +127,13 @@ TEST_CASE("attention's simple kernels compute what the CPU's do") {
       check(shape, AttentionVersion::simple, Precision::fp32);
     }
 }
+
+TEST_CASE("attention's tiled kernels compute what the CPU's do, in every precision") {
+  for (AttentionShape shape : kShapes)
+    for (const bool sigmoid : {true, false})
+      for (const auto precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+        shape.sigmoid = sigmoid;
+        check(shape, AttentionVersion::tiled, precision);
+        if (shape.time <= 64) check(shape, AttentionVersion::window, precision);
+      }
+}

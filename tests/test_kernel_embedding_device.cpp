@@ -15,7 +15,7 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-// The index as embedding_index() leaves it: sorted ids, then their positions.
+// What embedding_index() leaves first: sorted ids, then their positions.
 Ids index_on(const Stream& stream, int32_t classes, const Ids& ids) {
   const EmbeddingShape shape{classes, 1, std::ssize(ids)};
   const DeviceArray<int32_t> in(stream, ids),
@@ -105,6 +105,20 @@ TEST_CASE("an embedding's CUDA kernels compute what the CPU's do") {
   check_embedding(7, 132, random_ids(100, 4, 7));
   check_embedding(300, 100, random_ids(333, 3, 300));
   check_embedding(40, 16, Ids(500, 39));
+}
+
+TEST_CASE("runs of any length, at any place among the sorted ids, are summed") {
+  // A run of more than 32 is cut among the warps of a block, and found by the multiple of 32 it
+  // lies across.
+  for (const int64_t before : {0, 1, 31, 32, 33})
+    for (const int64_t run : {32, 33, 34, 63, 64, 65, 96, 200}) {
+      Ids ids(static_cast<size_t>(before), 0);
+      ids.insert(ids.end(), static_cast<size_t>(run), 1);
+      ids.insert(ids.end(), 40, 2);
+      check_embedding(3, 5, ids, true);
+    }
+  check_embedding(2, 260, Ids(100, 1));
+  check_embedding(2, 261, Ids(100, 1));
 }
 
 TEST_CASE("an embedding's gradient on a device has the CPU's bits") {
