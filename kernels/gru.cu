@@ -16,7 +16,8 @@
 //
 // Bias gradients: 19.7 MB read once, from the second-level cache where they were just written: 5 us
 // at least; one launch for 4 units columns of both directions, and one that adds the 64 parts.
-// Registers (sm_80; sm_90a): add_bias 26; 26, bias_partials 34; 40, bias_gradients 32; 32. No spills.
+// Registers (sm_80; sm_90a): add_bias 26; 26, bias_partials 34; 40, bias_gradients 32; 32. No
+// spills.
 
 #include "kernels/gru.h"
 
