@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kRows = 96, kColumns = 96, kDepth = 64;  // of tiles: rows of x, of w's columns, of in
 constexpr int kWarpRows = 2, kWarpColumns = 4;
-constexpr int kThreads = 32 * kWarpRows * kWarpColumns;
+constexpr int kThreads = 32 * kWarps;
 constexpr int kCombineThreads = 128;
 constexpr float kLowest = -3.4028235e38f;  // -inf would make exp(-inf - -inf) a NaN
 
@@ -22,7 +22,7 @@ constexpr int kM = kRows / kWarpRows / 16, kN = kColumns / kWarpColumns / 8;
 constexpr int kDwM = kDepth / kWarpRows / 16, kDxN = kDepth / kWarpColumns / 8;
 static_assert(16 * kM * kWarpRows == kRows && 8 * kN * kWarpColumns == kColumns);
 static_assert(16 * kDwM * kWarpRows == kDepth && 8 * kDxN * kWarpColumns == kDepth);
-static_assert(kRows <= kThreads && kColumns <= kThreads);
+static_assert(kWarpRows * kWarpColumns == kWarps && kRows <= kThreads && kColumns <= kThreads);
 
 using Logits = float[kM][kN][4];
 using DxPart = float[kM][kDxN][4];
@@ -298,13 +298,13 @@ __device__ inline void make_dw(const Layer& l, const float* x, const float* p, i
 
 __device__ inline void write_dw(const Layer& l, const float* dw_tile, int tile, int part, bool add,
                                 float* dw) {
-  for (int i = static_cast<int>(threadIdx.x); i < kDepth * kColumns; i += kThreads) {
-    const int row = i / kColumns, column = i % kColumns;
-    if (row < l.in_left(part) && column < l.columns_left(tile))
-      put(dw + (static_cast<int64_t>(part) * kDepth + row) * l.classes +
-              static_cast<int64_t>(tile) * kColumns + column,
-          dw_tile[place<kColumns>(row, column)], add);
-  }
+  using Mine = Share<kDepth, kColumns>;
+  const int64_t rows = l.in_left(part), columns = l.columns_left(tile);
+  float* to =
+      dw + static_cast<int64_t>(part) * kDepth * l.classes + static_cast<int64_t>(tile) * kColumns;
+  for (int i = 0; i < Mine::kNumbers; ++i)
+    if (Mine::row(i) < rows && Mine::column(i) < columns)
+      put(to + Mine::row(i) * l.classes + Mine::column(i), dw_tile[Mine::place_of(i)], add);
 }
 
 // p w^T, added to dx.

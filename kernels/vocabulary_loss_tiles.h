@@ -153,17 +153,31 @@ __device__ inline float operand(float x) {
   return kPrecision == Precision::tf32 ? __uint_as_float(to_tf32(x)) : x;
 }
 
+// What a thread has of a tile that all threads go through: of every kWarps-th row, every 32nd
+// number; the same in each of the loops below.
+constexpr int kWarps = 8;  // of a block
+template <int kHeight, int kWidth>
+struct Share {
+  static constexpr int kNumbers = kHeight / kWarps * (kWidth / 32);
+  __device__ static int row(int i) {
+    return static_cast<int>(threadIdx.x) / 32 + i / (kWidth / 32) * kWarps;
+  }
+  __device__ static int column(int i) {
+    return static_cast<int>(threadIdx.x) % 32 + i % (kWidth / 32) * 32;
+  }
+  __device__ static int place_of(int i) { return place<kWidth>(row(i), column(i)); }
+};
+
 // Starts to copy rows x columns of a matrix into a tile, zeros where the matrix ends. Rows of the
 // matrix may have any width, so nothing wider than a float is aligned.
 template <int kHeight, int kWidth>
 __device__ inline void copy_tile(float* tile, const float* from, int64_t stride, int64_t rows,
                                  int64_t columns) {
-  for (int i = static_cast<int>(threadIdx.x); i < kHeight * kWidth;
-       i += static_cast<int>(blockDim.x)) {
-    const int row = i / kWidth, column = i % kWidth;
-    float* to = tile + place<kWidth>(row, column);
-    if (row < rows && column < columns)
-      cp_async_4(to, from + row * stride + column);
+  using Mine = Share<kHeight, kWidth>;
+  for (int i = 0; i < Mine::kNumbers; ++i) {
+    float* to = tile + Mine::place_of(i);
+    if (Mine::row(i) < rows && Mine::column(i) < columns)
+      cp_async_4(to, from + Mine::row(i) * stride + Mine::column(i));
     else
       *to = 0;
   }
@@ -172,12 +186,10 @@ __device__ inline void copy_tile(float* tile, const float* from, int64_t stride,
 // Each thread rounds what it has copied itself: no barrier between.
 template <Precision kPrecision, int kHeight, int kWidth>
 __device__ inline void round_tile(float* tile) {
+  using Mine = Share<kHeight, kWidth>;
   if constexpr (kPrecision == Precision::tf32)
-    for (int i = static_cast<int>(threadIdx.x); i < kHeight * kWidth;
-         i += static_cast<int>(blockDim.x)) {
-      float& x = tile[place<kWidth>(i / kWidth, i % kWidth)];
-      x = operand<kPrecision>(x);
-    }
+    for (int i = 0; i < Mine::kNumbers; ++i)
+      tile[Mine::place_of(i)] = operand<kPrecision>(tile[Mine::place_of(i)]);
 }
 
 }  // namespace
