@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <string>
 
 #include "kernels/simt/scheduler.h"
 
@@ -180,7 +182,12 @@ void use_schedule(int number) {
 }
 
 std::vector<Stream> device_streams(Precision precision) {
+  const char* given = std::getenv("ETUDE_TEST_DEVICES");
+  const std::string devices = given ? given : "all";
+  if (devices == "cuda") return {kernels::open_stream(Device::cuda, precision)};
   std::vector<Stream> streams = {kernels::open_stream(Device::simt, precision)};
+  if (devices == "simt") return streams;
+  REQUIRE_MESSAGE(devices == "all", "ETUDE_TEST_DEVICES is cuda, simt or all");
   try {
     streams.push_back(kernels::open_stream(Device::cuda, precision));
   } catch (const kernels::DeviceError& reason) {
