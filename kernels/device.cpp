@@ -36,7 +36,7 @@ void begin_capture() { no_capture(); }
 Graph end_capture() { no_capture(); }
 void abandon_capture() {}
 void replay(const Graph&) { no_capture(); }
-void release_graph(Graph&) { no_capture(); }
+void release_graph(Graph&) {}
 
 }  // namespace
 }  // namespace cpu
@@ -58,9 +58,9 @@ Stream open_stream(Device device, Precision precision) {
   }
 }
 
-void close_stream(const Stream& stream) { DISPATCH(stream, close_stream); }
+void close_stream(const Stream& stream) noexcept { DISPATCH(stream, close_stream); }
 void* allocate(const Stream& stream, int64_t bytes) { return DISPATCH(stream, allocate, bytes); }
-void release(const Stream& stream, void* memory) { DISPATCH(stream, release, memory); }
+void release(const Stream& stream, void* memory) noexcept { DISPATCH(stream, release, memory); }
 void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
   DISPATCH(stream, copy_to_device, to, from, bytes);
 }
@@ -75,7 +75,9 @@ void begin_capture(const Stream& stream) { DISPATCH(stream, begin_capture); }
 Graph end_capture(const Stream& stream) { return DISPATCH(stream, end_capture); }
 void abandon_capture(const Stream& stream) noexcept { DISPATCH(stream, abandon_capture); }
 void replay(const Stream& stream, const Graph& graph) { DISPATCH(stream, replay, graph); }
-void release(const Stream& stream, Graph& graph) { DISPATCH(stream, release_graph, graph); }
+void release(const Stream& stream, Graph& graph) noexcept {
+  DISPATCH(stream, release_graph, graph);
+}
 
 std::string onednn_version() {
   const dnnl_version_t& version = *dnnl_version();

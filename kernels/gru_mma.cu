@@ -1,0 +1,406 @@
+// (head comment)
+
+#include "kernels/simt/simt.h"
+
+#include "kernels/gru_tiles.h"
+
+namespace etude::kernels::ETUDE_DEVICE {
+namespace {
+
+constexpr int kStages = 3;  // steps whose inputs are on their way or in use
+
+// What one block sees of a recurrence: one direction, eight batch rows.
+struct Tile {
+  const float *projected, *recurrent_kernel, *recurrent_bias, *dy;
+  float *saved, *y;  // y and dy at the direction's half
+  int first;         // batch row of the tile's first
+  int rows;          // that there are, of kBatchTile
+  int time, units;
+  bool reverse, last_only;
+
+  __device__ int64_t step_row(int row, int step) const {
+    return (first + row) * time + (reverse ? time - 1 - step : step);
+  }
+  __device__ bool has_output(int step) const { return !last_only || step == time - 1; }
+  __device__ int64_t output(int row, int step) const {
+    return (last_only ? first + row : step_row(row, step)) * 2 * units;
+  }
+};
+
+template <int Units>  // 0: not known when compiled
+__device__ inline Tile tile_of(const GruRecurrence& r) {
+  const bool reverse = blockIdx.y == 1;
+  Tile t;
+  t.projected = reverse ? r.projected[1] : r.projected[0];
+  t.recurrent_kernel = reverse ? r.recurrent_kernel[1] : r.recurrent_kernel[0];
+  t.recurrent_bias = reverse ? r.recurrent_bias[1] : r.recurrent_bias[0];
+  t.saved = reverse ? r.saved[1] : r.saved[0];
+  t.units = Units ? Units : static_cast<int>(r.units);
+  t.y = r.y + (reverse ? t.units : 0);
+  t.dy = r.dy + (reverse ? t.units : 0);
+  t.first = static_cast<int>(blockIdx.x) * kBatchTile;
+  t.rows = min(kBatchTile, static_cast<int>(r.batch) - t.first);
+  t.time = static_cast<int>(r.time);
+  t.reverse = reverse;
+  t.last_only = r.last_only;
+  return t;
+}
+
+// This thread's two neighbouring units and two neighbouring batch rows.
+struct Owned {
+  int unit, row;
+};
+__device__ inline Owned owned() {
+  const Lane lane = fragment_lane();
+  return {static_cast<int>(threadIdx.x) / 32 * kWarpUnits + 2 * lane.group, 2 * lane.member};
+}
+
+// One row of `units` floats into shared memory, by a warp.
+__device__ inline void copy_row(float* to, const float* from, int units) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  if (units % 4 == 0) {
+    for (int i = lane * 4; i < units; i += 128) cp_async_16(to + i, from + i);
+  } else {
+    for (int i = lane; i < units; i += 32) cp_async_4(to + i, from + i);
+  }
+}
+
+__device__ inline float2 load_pair(const float* from) {
+  return *reinterpret_cast<const float2*>(from);
+}
+
+// Units `unit` (even) and unit + 1 of a row of so many.
+__device__ inline void store_pair(float* row, int unit, int units, const float (&x)[2]) {
+  if (units % 2 == 0) {
+    if (unit < units) *reinterpret_cast<float2*>(row + unit) = make_float2(x[0], x[1]);
+  } else {
+    if (unit < units) row[unit] = x[0];
+    if (unit + 1 < units) row[unit + 1] = x[1];
+  }
+}
+
+template <int Padded, Precision precision>
+using Weights = uint32_t[3][Padded / kChunkUnits<precision>][2][4];
+
+// weight(gate, i, k): the thread's row i.
+template <int Padded, Precision precision, typename Weight>
+__device__ inline void load_all_weights(Weights<Padded, precision>& a, Weight weight) {
+  const int member = fragment_lane().member;
+#pragma unroll
+  for (int gate = 0; gate < 3; ++gate)
+#pragma unroll
+    for (int chunk = 0; chunk < Padded / kChunkUnits<precision>; ++chunk)
+      load_weights<precision>(a[gate][chunk], chunk, member,
+                              [&](int i, int k) { return weight(gate, i, k); });
+}
+
+__device__ inline void clear_shared(float* shared, int count) {
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x))
+    shared[i] = 0;
+}
+
+// ---- Forward
+
+// A row of the staged projections: three gates. The 4 put neighbouring pairs of rows on other
+// banks.
+template <int Padded>
+inline constexpr int kForwardRow = 3 * Padded + 4;
+
+template <int Padded, Precision precision>
+constexpr int64_t forward_shared() {
+  return DynamicShared::bytes<uint4>(2 * chunks_of<precision>(Padded)) +
+         DynamicShared::bytes<float>(kStages * kBatchTile * kForwardRow<Padded>);
+}
+
+template <int Padded>
+__device__ inline void stage_forward(const Tile& t, float* stages, int step) {
+  float* stage = stages + step % kStages * (kBatchTile * kForwardRow<Padded>);
+  const int warps = Padded / kWarpUnits, units = t.units;
+  for (int row = static_cast<int>(threadIdx.x) / 32; row < t.rows && step < t.time; row += warps)
+#pragma unroll
+    for (int gate = 0; gate < 3; ++gate)
+      copy_row(stage + row * kForwardRow<Padded> + gate * Padded,
+               t.projected + t.step_row(row, step) * 3 * units + gate * units, units);
+  cp_async_commit();
+}
+
+struct Gates {
+  float z[2], r[2], g[2], candidate[2], previous[2];
+};
+
+__device__ inline void save(float* row, int unit, int units, const Gates& s) {
+  store_pair(row, unit, units, s.z);
+  store_pair(row + units, unit, units, s.r);
+  store_pair(row + 2 * units, unit, units, s.g);
+  store_pair(row + 3 * units, unit, units, s.candidate);
+  store_pair(row + 4 * units, unit, units, s.previous);
+}
+
+// From the sums over h in c (units by batch rows) and the projections, for the thread's batch row
+// j: everything that is saved, and h.
+template <int Padded, Precision precision>
+__device__ inline Gates gates_of(const float (&c)[3][4], int j, const float* projected,
+                                 float (&h)[2]) {
+  const float2 z = load_pair(projected), r = load_pair(projected + Padded),
+               g = load_pair(projected + 2 * Padded);
+  Gates s;
+  s.z[0] = c[0][j] + z.x;
+  s.z[1] = c[0][2 + j] + z.y;
+  s.r[0] = c[1][j] + r.x;
+  s.r[1] = c[1][2 + j] + r.y;
+  gates_of_pair<precision>(s.z, s.r);
+  s.candidate[0] = c[2][j];
+  s.candidate[1] = c[2][2 + j];
+  s.g[0] = g.x + s.r[0] * s.candidate[0];
+  s.g[1] = g.y + s.r[1] * s.candidate[1];
+  tanh_of_pair<precision>(s.g);
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    s.previous[i] = h[i];
+    h[i] = s.g[i] + s.z[i] * (h[i] - s.g[i]);
+  }
+  return s;
+}
+
+template <int Padded, bool Whole, Precision precision>
+__global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrence) {
+  constexpr int kChunks = chunks_of<precision>(Padded);
+  const Tile t = tile_of < Whole ? Padded : 0 > (recurrence);
+  const Owned own = owned();
+  DynamicShared shared;
+  uint4* states = shared.take<uint4>(2 * kChunks);
+  float* stages = shared.take<float>(kStages * kBatchTile * kForwardRow<Padded>);
+  clear_shared(reinterpret_cast<float*>(states), 2 * kChunks * 4);
+  clear_shared(stages, kStages * kBatchTile * kForwardRow<Padded>);
+
+  Weights<Padded, precision> weights;
+  load_all_weights<Padded, precision>(weights, [&](int gate, int i, int k) {
+    return own.unit + i < t.units && k < t.units
+               ? t.recurrent_kernel[(k * 3 + gate) * t.units + own.unit + i]
+               : 0.0f;
+  });
+  float bias[3][2], h[2][2] = {};
+#pragma unroll
+  for (int gate = 0; gate < 3; ++gate)
+    for (int i = 0; i < 2; ++i)
+      bias[gate][i] = own.unit + i < t.units ? t.recurrent_bias[gate * t.units + own.unit + i] : 0;
+
+  __syncthreads();  // the zeros lie before copies come
+  stage_forward<Padded>(t, stages, 0);
+  stage_forward<Padded>(t, stages, 1);
+  cp_async_wait<1>();
+  __syncthreads();
+
+  const int mine = chunk_place(fragment_lane().group, fragment_lane().member);
+  for (int step = 0; step < t.time; ++step) {
+    stage_forward<Padded>(t, stages, step + 2);
+    const uint4* state = states + step % 2 * kChunks;
+    float c[3][4];
+#pragma unroll
+    for (int gate = 0; gate < 3; ++gate)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) c[gate][i] = bias[gate][i / 2];
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks / 32; ++chunk) {
+      const uint4 b = state[chunk * 32 + mine];
+#pragma unroll
+      for (int gate = 0; gate < 3; ++gate)
+        multiply_chunk<precision>(c[gate], weights[gate][chunk], b);
+    }
+    const float* stage = stages + step % kStages * (kBatchTile * kForwardRow<Padded>);
+    Gates s[2];
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      s[j] = gates_of<Padded, precision>(
+          c, j, stage + (own.row + j) * kForwardRow<Padded> + own.unit, h[j]);
+      store_operand<precision>(states + (step + 1) % 2 * kChunks, own.unit, own.row + j, h[j][0],
+                               h[j][1]);
+    }
+    cp_async_wait<1>();
+    __syncthreads();
+#pragma unroll
+    for (int j = 0; j < 2; ++j)
+      if (own.row + j < t.rows) {
+        save(t.saved + t.step_row(own.row + j, step) * 5 * t.units, own.unit, t.units, s[j]);
+        if (t.has_output(step))
+          store_pair(t.y + t.output(own.row + j, step), own.unit, t.units, h[j]);
+      }
+  }
+}
+
+// ---- Backward
+
+// A row of what a step reads: the five saved, and dy.
+template <int Padded>
+inline constexpr int kBackwardRow = 6 * Padded + 4;
+
+template <int Padded, Precision precision>
+constexpr int64_t backward_shared() {
+  return DynamicShared::bytes<uint4>(2 * 3 * chunks_of<precision>(Padded)) +
+         DynamicShared::bytes<float>(kStages * kBatchTile * kBackwardRow<Padded>);
+}
+
+template <int Padded>
+__device__ inline void stage_backward(const Tile& t, float* stage, int step) {
+  constexpr int kWarps = Padded / kWarpUnits;
+  for (int row = static_cast<int>(threadIdx.x) / 32; row < t.rows && step >= 0; row += kWarps) {
+    float* to = stage + row * kBackwardRow<Padded>;
+#pragma unroll
+    for (int part = 0; part < 5; ++part)
+      copy_row(to + part * Padded, t.saved + t.step_row(row, step) * 5 * t.units + part * t.units,
+               t.units);
+    if (t.has_output(step)) copy_row(to + 5 * Padded, t.dy + t.output(row, step), t.units);
+  }
+  cp_async_commit();
+}
+
+// Of the sums of z, r and g, and of the candidate.
+struct Gradients {
+  float z[2], r[2], g[2], candidate[2];
+};
+
+// From a staged row and the gradient of h behind the step; leaves in dh the part of the gradient
+// of h before it that does not go through the weights.
+template <int Padded>
+__device__ inline Gradients gradients_of(const float* row, bool has_output, float (&dh)[2]) {
+  float2 in[6];
+#pragma unroll
+  for (int part = 0; part < 6; ++part) in[part] = load_pair(row + part * Padded);
+  if (!has_output) in[5] = make_float2(0, 0);
+  Gradients d;
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const auto part = [&](int n) { return i ? in[n].y : in[n].x; };
+    const float z = part(0), r = part(1), g = part(2), all = dh[i] + part(5);
+    d.z[i] = all * (part(4) - g) * z * (1 - z);
+    d.g[i] = all * (1 - z) * (1 - g * g);
+    d.r[i] = d.g[i] * part(3) * r * (1 - r);
+    d.candidate[i] = d.g[i] * r;
+    dh[i] = all * z;
+  }
+  return d;
+}
+
+__device__ inline void save(float* row, int unit, int units, const Gradients& d) {
+  store_pair(row, unit, units, d.z);
+  store_pair(row + units, unit, units, d.r);
+  store_pair(row + 2 * units, unit, units, d.g);
+  store_pair(row + 3 * units, unit, units, d.candidate);
+}
+
+template <int Padded, bool Whole, Precision precision>
+__global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurrence) {
+  constexpr int kChunks = chunks_of<precision>(Padded), kStage = kBatchTile * kBackwardRow<Padded>;
+  const Tile t = tile_of < Whole ? Padded : 0 > (recurrence);
+  const Owned own = owned();
+  DynamicShared shared;
+  uint4* operands = shared.take<uint4>(2 * 3 * kChunks);
+  float* stages = shared.take<float>(kStages * kStage);
+  clear_shared(reinterpret_cast<float*>(operands), 2 * 3 * kChunks * 4);
+  clear_shared(stages, kStages * kStage);
+
+  Weights<Padded, precision> weights;
+  load_all_weights<Padded, precision>(weights, [&](int gate, int i, int k) {
+    return own.unit + i < t.units && k < t.units
+               ? t.recurrent_kernel[((own.unit + i) * 3 + gate) * t.units + k]
+               : 0.0f;
+  });
+
+  __syncthreads();  // the zeros lie before copies come
+  for (int n = 0; n < kStages; ++n) stage_backward<Padded>(t, stages + n * kStage, t.time - 1 - n);
+  cp_async_wait<kStages - 1>();
+  __syncthreads();
+
+  const int mine = chunk_place(fragment_lane().group, fragment_lane().member);
+  float dh[2][2] = {};
+  float* stage = stages;
+  for (int step = t.time - 1; step >= 0; --step) {
+    uint4* operand = operands + step % 2 * 3 * kChunks;
+    Gradients d[2];
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      const int row = own.row + j;
+      d[j] = gradients_of<Padded>(stage + row * kBackwardRow<Padded> + own.unit, t.has_output(step),
+                                  dh[j]);
+      store_operand<precision>(operand, own.unit, row, d[j].z[0], d[j].z[1]);
+      store_operand<precision>(operand + kChunks, own.unit, row, d[j].r[0], d[j].r[1]);
+      store_operand<precision>(operand + 2 * kChunks, own.unit, row, d[j].candidate[0],
+                               d[j].candidate[1]);
+    }
+    cp_async_wait<kStages - 2>();
+    __syncthreads();
+    stage_backward<Padded>(t, stage, step - kStages);
+    stage = stage == stages + (kStages - 1) * kStage ? stages : stage + kStage;
+#pragma unroll
+    for (int j = 0; j < 2; ++j)
+      if (own.row + j < t.rows)
+        save(t.saved + t.step_row(own.row + j, step) * 5 * t.units, own.unit, t.units, d[j]);
+    if (step == 0) continue;
+    float c[3][4] = {};
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks / 32; ++chunk)
+#pragma unroll
+      for (int gate = 0; gate < 3; ++gate)
+        multiply_chunk<precision>(c[gate], weights[gate][chunk],
+                                  operand[gate * kChunks + chunk * 32 + mine]);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) dh[i % 2][i / 2] += c[0][i] + c[1][i] + c[2][i];
+  }
+}
+
+// ---- Launches
+
+struct Version {
+  void (*kernel)(GruRecurrence);
+  int padded;
+  int64_t shared_bytes;
+};
+
+template <int Padded, Precision precision>
+struct Versions {
+  static Version forward(bool whole) {
+    return {whole ? ETUDE_DEVICE::forward<Padded, true, precision>
+                  : ETUDE_DEVICE::forward<Padded, false, precision>,
+            Padded, forward_shared<Padded, precision>()};
+  }
+  static Version backward(bool whole) {
+    return {whole ? ETUDE_DEVICE::backward<Padded, true, precision>
+                  : ETUDE_DEVICE::backward<Padded, false, precision>,
+            Padded, backward_shared<Padded, precision>()};
+  }
+};
+
+template <int Padded>
+Version version_of(Precision precision, bool whole, bool is_forward) {
+  using Tf32 = Versions<Padded, Precision::tf32>;
+  using Bf16 = Versions<Padded, Precision::bf16>;
+  if (precision == Precision::tf32)
+    return is_forward ? Tf32::forward(whole) : Tf32::backward(whole);
+  return is_forward ? Bf16::forward(whole) : Bf16::backward(whole);
+}
+
+void launch_version(const Stream& stream, const char* name, const GruRecurrence& r,
+                    bool is_forward) {
+  const Precision p = stream.precision;
+  const Version version = r.units <= 32   ? version_of<32>(p, r.units == 32, is_forward)
+                          : r.units <= 64 ? version_of<64>(p, r.units == 64, is_forward)
+                                          : version_of<128>(p, r.units == 128, is_forward);
+  const int tiles = static_cast<int>(divide_up(r.batch, kBatchTile));
+  launch(stream, {name, {tiles, 2}, {2 * version.padded}, version.shared_bytes}, version.kernel, r);
+}
+
+}  // namespace
+
+bool gru_mma_fits(const Stream& stream, int64_t units) {
+  return stream.precision != Precision::fp32 && units <= 128;
+}
+
+void gru_mma_forward(const Stream& stream, const GruRecurrence& r) {
+  launch_version(stream, "gru_mma_forward", r, true);
+}
+
+void gru_mma_backward(const Stream& stream, const GruRecurrence& r) {
+  launch_version(stream, "gru_mma_backward", r, false);
+}
+
+}  // namespace etude::kernels::ETUDE_DEVICE
