@@ -1,4 +1,27 @@
-// One launch for all steps and both directions, products in exact fp32, for up to 128 units.
+// One launch for all steps and both directions, products in exact fp32, for up to 128 units: R
+// stays in the registers of a block, which takes two batch rows of one direction through all steps.
+//
+// Bound by fp32 arithmetic, then by the latency of what cannot overlap: at 128 units a step of two
+// rows is 98,304 multiply-adds on one multiprocessor, 768 cycles of its 128 lanes, 0.39 us. 96 rows
+// and two directions are 96 blocks for 132 multiprocessors; more blocks of one row each would not
+// all be resident, for R fills a register file. Floor of 50 steps: 19 us a pass, plus 2 us to fetch
+// R. Memory is no bound: 1.6 KB in and 3 KB out a step and row.
+//
+// How the 256 threads divide 128 x 384 weights decides the rest. A thread with one column of R (384
+// threads) multiplies each state that it reads from shared memory once, and shared memory delivers
+// 32 numbers a cycle where 128 are multiplied: bound four times over, unless the broadcast is free.
+// Here a thread has 4 units x 3 gates x 16 states, and reads a state for 12 multiply-adds;
+// backward, 8 units x 24 gradients, 8 for each. The price is a sum over 8 (16) threads of a warp,
+// 21 (15) shuffles, which leaves each thread with the sums of just one unit and row: the gates
+// follow in registers, the thread keeps its state (its gradient), and as the shared copy is
+// double-buffered, one barrier a step is enough.
+//
+// Instructions a step and thread in the loop for sm_90a: forward 551, of them 384 multiply-adds of
+// the product; backward 513. With two warps a scheduler that is 1,102 and 1,026 cycles of issue, so
+// 0.56 and 0.52 us a step, where the gates' latencies hide. Measured: not yet, no GPU was at hand.
+//
+// Registers for 32, 64, 128 units: forward 96, 167, 254 (sm_80), 96, 168, 255 (sm_90a); backward
+// 128, 168, 254 (both); no spills. R is fetched from L2 once a block, 96 x 196 KB.
 
 #include "kernels/gru_recurrence.h"
 #include "kernels/simt/simt.h"
@@ -34,16 +57,38 @@ struct Place {
   bool real;  // neither padding nor past the last row
 };
 
+// The steps of one row and unit in memory, from `step` on: where the first one is, and how far the
+// next.
+struct Walk {
+  __device__ Walk(const GruRecurrence& r, int64_t row, int direction, int my_unit, int64_t step,
+                  int along)
+      : units(static_cast<int>(r.units)),
+        unit(my_unit),
+        rows(direction == 0 ? along : -along),
+        output_rows(r.last_only ? 0 : 2 * rows),
+        time_row(row * r.time + gru_time(r.time, direction, step)),
+        output(gru_output(r, direction, row, step) + unit) {}
+  // In an array whose rows hold `width` times the units.
+  __device__ int64_t first(int width) const { return time_row * width * units + unit; }
+  __device__ int next(int width) const { return rows * width * units; }
+  __device__ int next_output() const { return output_rows * units; }
+  int units, unit, rows, output_rows;
+  int64_t time_row, output;
+};
+
 // sums[0] = the sum over the group's parts of what belongs to this thread.
+template <int kHalf, int kPlaces, int kColumns>
+__device__ inline void add_halves(float (&sums)[kPlaces][kColumns]) {
+#pragma unroll
+  for (int p = 0; p < kHalf; ++p)
+#pragma unroll
+    for (int c = 0; c < kColumns; ++c)
+      sums[p][c] += __shfl_xor_sync(0xffffffffu, sums[p + kHalf][c], kHalf);
+  if constexpr (kHalf > 1) add_halves<kHalf / 2>(sums);
+}
 template <int kPlaces, int kColumns>
 __device__ inline void add_parts(float (&sums)[kPlaces][kColumns]) {
-#pragma unroll
-  for (int half = kPlaces / 2; half > 0; half /= 2)
-#pragma unroll
-    for (int p = 0; p < half; ++p)
-#pragma unroll
-      for (int c = 0; c < kColumns; ++c)
-        sums[p][c] += __shfl_xor_sync(0xffffffffu, sums[p + half][c], half);
+  add_halves<kPlaces / 2>(sums);
 }
 
 // Four neighbours of a row of `width` numbers, from `at` on; 0 past its end.
@@ -75,91 +120,144 @@ __device__ inline float lane_of(const float4& four, int i) {
   return i == 0 ? four.x : i == 1 ? four.y : i == 2 ? four.z : four.w;
 }
 
+// Forward: 4 units a group, so 8 parts. A thread multiplies 16 of 128 states for 12 columns of R
+// and two rows: 384 products from 8 loads of four floats.
 constexpr int kForwardGroup = 4;
-template <int kUnits>
-constexpr int kForwardPieces = kUnits / (4 * kRows * kForwardGroup);
+using ForwardPlace = Place<kForwardGroup>;
 
-template <int kUnits>
-__global__ void __launch_bounds__(kRows* kUnits) forward(GruRecurrence r) {
-  constexpr int kPieces = kForwardPieces<kUnits>;
-  using Mine = Place<kForwardGroup>;
-  const Mine my(r);
-  const int u = static_cast<int>(r.units);
-  SIMT_SHARED(float4, states, [2][kRows][kUnits / 4]);
-
-  float weights[kPieces][4][kForwardGroup][3];
-  const float* kernel = gru_pick(r.recurrent_kernel, my.direction);
+// Piece j is 4 states from 4 (part + parts j) on, so that the parts of a group read neighbours. The
+// weights of padding are 0: whatever states it has, between -1 and 1, reach nobody.
+template <int kPieces>
+__device__ inline void load_weights(const ForwardPlace& my, const float* kernel, int u,
+                                    float (&weights)[kPieces][4][kForwardGroup][3]) {
 #pragma unroll
   for (int j = 0; j < kPieces; ++j)
 #pragma unroll
     for (int i = 0; i < 4; ++i)
 #pragma unroll
       for (int gate = 0; gate < 3; ++gate) {
-        const int k = 4 * (my.part + Mine::kParts * j) + i;
+        const int k = 4 * (my.part + my.kParts * j) + i;
         float four[4] = {};
         if (k < u) load_four(kernel + (3 * k + gate) * u, my.first_unit, u, u % 4 == 0, four);
         permute(four, my.part);
 #pragma unroll
         for (int p = 0; p < kForwardGroup; ++p) weights[j][i][p][gate] = four[p];
       }
+}
 
-  const float* bias = gru_pick(r.bias, my.direction);
-  const float* recurrent_bias = gru_pick(r.recurrent_bias, my.direction);
-  float input_bias[3] = {}, state_bias[3] = {};
-  if (my.real)
+// near: the states of the thread's own row; far: of the other.
+template <int kPieces>
+__device__ inline void multiply(const float4* near, const float4* far,
+                                const float (&weights)[kPieces][4][kForwardGroup][3],
+                                float (&sums)[ForwardPlace::kParts][3]) {
 #pragma unroll
-    for (int gate = 0; gate < 3; ++gate) {
-      state_bias[gate] = recurrent_bias[gate * u + my.unit];
-      if (bias) input_bias[gate] = bias[gate * u + my.unit];
-    }
-  state_bias[0] += input_bias[0];
-  state_bias[1] += input_bias[1];
+  for (int j = 0; j < kPieces; ++j) {
+    const float4 a = near[ForwardPlace::kParts * j], b = far[ForwardPlace::kParts * j];
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+#pragma unroll
+      for (int p = 0; p < kForwardGroup; ++p)
+#pragma unroll
+        for (int gate = 0; gate < 3; ++gate) {
+          sums[p][gate] += weights[j][i][p][gate] * lane_of(a, i);
+          sums[p + kForwardGroup][gate] += weights[j][i][p][gate] * lane_of(b, i);
+        }
+  }
+}
 
+// What is added to the sums of one unit: z and r know only the sum of b and c.
+struct UnitBias {
+  __device__ UnitBias(const float* input, const float* state, int u, int unit) {
+    z = state[unit] + (input ? input[unit] : 0.0f);
+    r = state[u + unit] + (input ? input[u + unit] : 0.0f);
+    candidate = state[2 * u + unit];
+    g = input ? input[2 * u + unit] : 0.0f;
+  }
+  float z, r, g, candidate;
+};
+
+template <int kUnits>
+__global__ void __launch_bounds__(kRows* kUnits) forward(GruRecurrence r) {
+  const ForwardPlace my(r);
+  const int u = static_cast<int>(r.units);
+  SIMT_SHARED(float4, states, [2][kRows][kUnits / 4]);  // read by one step, written for the next
+  float weights[kUnits / 4 / ForwardPlace::kParts][4][kForwardGroup][3];
+  load_weights(my, gru_pick(r.recurrent_kernel, my.direction), u, weights);
+  const UnitBias bias(gru_pick(r.bias, my.direction), gru_pick(r.recurrent_bias, my.direction), u,
+                      my.real ? my.unit : 0);
+  const Walk walk(r, my.row, my.direction, my.unit, 0, 1);
+  const float* projected = gru_pick(r.projected, my.direction) + walk.first(3);
+  float* saved = gru_pick(r.saved, my.direction) + walk.first(5);
+  float* y = r.y + walk.output;
   float h = 0;
   reinterpret_cast<float*>(states[0][my.block_row])[my.unit] = h;
   __syncthreads();
-  for (int64_t step = 0; step < r.time; ++step) {
-    const int64_t at = my.row * r.time + gru_time(r.time, my.direction, step);
-    float input[3] = {};
-    if (my.real) {
-      const float* projected = gru_pick(r.projected, my.direction) + at * 3 * u + my.unit;
+  const int steps = static_cast<int>(r.time);
+  for (int step = 0; step < steps; ++step) {
+    float input[3] = {};  // comes while the products below are made
+    if (my.real)
 #pragma unroll
       for (int gate = 0; gate < 3; ++gate) input[gate] = projected[gate * u];
-    }
-    float sums[Mine::kParts][3] = {};
-    const float4* near = states[step % 2][my.block_row] + my.part;
-    const float4* far = states[step % 2][1 - my.block_row] + my.part;
-#pragma unroll
-    for (int j = 0; j < kPieces; ++j) {
-      const float4 a = near[Mine::kParts * j], b = far[Mine::kParts * j];
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-#pragma unroll
-        for (int p = 0; p < kForwardGroup; ++p)
-#pragma unroll
-          for (int gate = 0; gate < 3; ++gate) {
-            sums[p][gate] += weights[j][i][p][gate] * lane_of(a, i);
-            sums[p + kForwardGroup][gate] += weights[j][i][p][gate] * lane_of(b, i);
-          }
-    }
+    float sums[ForwardPlace::kParts][3] = {};
+    multiply(states[step % 2][my.block_row] + my.part, states[step % 2][1 - my.block_row] + my.part,
+             weights, sums);
     add_parts(sums);
-    const GruGates gates =
-        gru_gates(input[0], input[1], input[2] + input_bias[2], sums[0][0] + state_bias[0],
-                  sums[0][1] + state_bias[1], sums[0][2] + state_bias[2]);
+    const GruGates gates = gru_gates(input[0], input[1], input[2] + bias.g, sums[0][0] + bias.z,
+                                     sums[0][1] + bias.r, sums[0][2] + bias.candidate);
     const float previous = h;
     h = gru_state(gates, previous);
     reinterpret_cast<float*>(states[(step + 1) % 2][my.block_row])[my.unit] = h;
+    __syncthreads();
     if (my.real) {
-      float* saved = gru_pick(r.saved, my.direction) + at * 5 * u + my.unit;
       saved[0] = gates.z;
       saved[u] = gates.r;
       saved[2 * u] = gates.g;
       saved[3 * u] = gates.candidate;
       saved[4 * u] = previous;
-      if (!r.last_only || step + 1 == r.time)
-        r.y[gru_output(r, my.direction, my.row, step) + my.unit] = h;
+      if (!r.last_only || step + 1 == steps) *y = h;
     }
-    __syncthreads();
+    projected += walk.next(3);
+    saved += walk.next(5);
+    y += walk.next_output();
+  }
+}
+
+// Backward: 8 units a group, so 16 parts. A thread multiplies 24 of 384 gradients for 8 rows of R
+// and two batch rows: 384 products from 12 loads of four floats.
+constexpr int kBackwardGroup = 8;
+using BackwardPlace = Place<kBackwardGroup>;
+
+// Piece j is 4 of the gradients of z, r and the candidate, kUnits apart, from 4 (part + parts j)
+// on.
+template <int kUnits, int kPieces>
+__device__ inline void load_weights(const BackwardPlace& my, const float* kernel, int u,
+                                    float (&weights)[kPieces][kBackwardGroup][4]) {
+#pragma unroll
+  for (int j = 0; j < kPieces; ++j)
+#pragma unroll
+    for (int p = 0; p < kBackwardGroup; ++p) {
+      const int k = 4 * (my.part + my.kParts * j), gate = k / kUnits, unit = my.unit_at(p);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) weights[j][p][i] = 0;
+      if (gate < 3 && unit < u)
+        load_four(kernel + (3 * unit + gate) * u, k % kUnits, u, u % 4 == 0, weights[j][p]);
+    }
+}
+
+template <int kPieces>
+__device__ inline void multiply(const float4* near, const float4* far,
+                                const float (&weights)[kPieces][kBackwardGroup][4],
+                                float (&sums)[BackwardPlace::kParts][1]) {
+#pragma unroll
+  for (int j = 0; j < kPieces; ++j) {
+    const float4 a = near[BackwardPlace::kParts * j], b = far[BackwardPlace::kParts * j];
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+#pragma unroll
+      for (int p = 0; p < kBackwardGroup; ++p) {
+        sums[p][0] += weights[j][p][i] * lane_of(a, i);
+        sums[p + kBackwardGroup][0] += weights[j][p][i] * lane_of(b, i);
+      }
   }
 }
 
@@ -169,52 +267,29 @@ struct SavedStep {
   float previous, dy;
 };
 
-__device__ inline SavedStep load_step(const GruRecurrence& r, const float* saved, int direction,
-                                      int64_t row, int unit, int64_t step) {
-  const int u = static_cast<int>(r.units);
-  SavedStep s = {{saved[0], saved[u], saved[2 * u], saved[3 * u]}, saved[4 * u], 0.0f};
-  if (!r.last_only || step + 1 == r.time) s.dy = r.dy[gru_output(r, direction, row, step) + unit];
-  return s;
+__device__ inline SavedStep load_step(const float* saved, int u, const float* dy, bool has_output) {
+  return {{saved[0], saved[u], saved[2 * u], saved[3 * u]}, saved[4 * u], has_output ? *dy : 0.0f};
 }
-
-constexpr int kBackwardGroup = 8;
-template <int kUnits>
-constexpr int kBackwardPieces = static_cast<int>(divide_up(3 * kUnits, 4 * kRows * kBackwardGroup));
 
 template <int kUnits>
 __global__ void __launch_bounds__(kRows* kUnits) backward(GruRecurrence r) {
-  constexpr int kPieces = kBackwardPieces<kUnits>;
-  using Mine = Place<kBackwardGroup>;
-  const Mine my(r);
+  constexpr int kPieces = static_cast<int>(divide_up(3 * kUnits, 4 * BackwardPlace::kParts));
+  constexpr int kWidth = kPieces * BackwardPlace::kParts;
+  const BackwardPlace my(r);
   const int u = static_cast<int>(r.units);
-  // The gradients that R^T is applied to: z, r and the candidate, kUnits apart.
-  SIMT_SHARED(float4, gradients, [2][kRows][kPieces * Mine::kParts]);
-  for (int i = static_cast<int>(threadIdx.x); i < 2 * kRows * kPieces * Mine::kParts;
-       i += kRows * kUnits)
-    (&gradients[0][0][0])[i] = make_float4(0, 0, 0, 0);
-
+  SIMT_SHARED(float4, gradients, [2][kRows][kWidth]);
+  for (int i = static_cast<int>(threadIdx.x); i < 2 * kRows * kWidth; i += kRows * kUnits)
+    gradients[i / (kRows * kWidth)][i / kWidth % kRows][i % kWidth] = make_float4(0, 0, 0, 0);
   float weights[kPieces][kBackwardGroup][4];
-  const float* kernel = gru_pick(r.recurrent_kernel, my.direction);
-#pragma unroll
-  for (int j = 0; j < kPieces; ++j)
-#pragma unroll
-    for (int p = 0; p < kBackwardGroup; ++p) {
-      const int k = 4 * (my.part + Mine::kParts * j), gate = k / kUnits, unit = my.unit_at(p);
-#pragma unroll
-      for (int i = 0; i < 4; ++i) weights[j][p][i] = 0;
-      if (gate < 3 && unit < u)
-        load_four(kernel + (3 * unit + gate) * u, k % kUnits, u, u % 4 == 0, weights[j][p]);
-    }
-  __syncthreads();
-
-  float* const all_saved = gru_pick(r.saved, my.direction) + my.unit;
-  const auto saved_at = [&](int64_t step) {
-    return all_saved + (my.row * r.time + gru_time(r.time, my.direction, step)) * 5 * u;
-  };
+  load_weights<kUnits>(my, gru_pick(r.recurrent_kernel, my.direction), u, weights);
+  const Walk walk(r, my.row, my.direction, my.unit, r.time - 1, -1);
+  float* saved = gru_pick(r.saved, my.direction) + walk.first(5);
+  const float* dy = r.dy + walk.output;
   SavedStep now = {};
-  if (my.real) now = load_step(r, saved_at(r.time - 1), my.direction, my.row, my.unit, r.time - 1);
-  float carry = 0;
-  for (int64_t step = r.time - 1; step >= 0; --step) {
+  if (my.real) now = load_step(saved, u, dy, true);
+  float carry = 0;  // the gradient that the later steps sent back
+  __syncthreads();
+  for (int step = static_cast<int>(r.time) - 1; step >= 0; --step) {
     const float dh = carry + now.dy;
     const GruGates d = gru_gate_gradients(now.gates, now.previous, dh);
     carry = dh * now.gates.z;
@@ -222,30 +297,20 @@ __global__ void __launch_bounds__(kRows* kUnits) backward(GruRecurrence r) {
     shared[0] = d.z;
     shared[kUnits] = d.r;
     shared[2 * kUnits] = d.candidate;
+    __syncthreads();
     if (my.real) {
-      float* saved = saved_at(step);
       saved[0] = d.z;
       saved[u] = d.r;
       saved[2 * u] = d.g;
       saved[3 * u] = d.candidate;
     }
     if (step == 0) break;  // the state before the first step is a constant
-    __syncthreads();
-    if (my.real) now = load_step(r, saved_at(step - 1), my.direction, my.row, my.unit, step - 1);
-    float sums[Mine::kParts][1] = {};
-    const float4* near = gradients[step % 2][my.block_row] + my.part;
-    const float4* far = gradients[step % 2][1 - my.block_row] + my.part;
-#pragma unroll
-    for (int j = 0; j < kPieces; ++j) {
-      const float4 a = near[Mine::kParts * j], b = far[Mine::kParts * j];
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-#pragma unroll
-        for (int p = 0; p < kBackwardGroup; ++p) {
-          sums[p][0] += weights[j][p][i] * lane_of(a, i);
-          sums[p + kBackwardGroup][0] += weights[j][p][i] * lane_of(b, i);
-        }
-    }
+    saved += walk.next(5);
+    dy += walk.next_output();
+    if (my.real) now = load_step(saved, u, dy, !r.last_only);
+    float sums[BackwardPlace::kParts][1] = {};
+    multiply(gradients[step % 2][my.block_row] + my.part,
+             gradients[step % 2][1 - my.block_row] + my.part, weights, sums);
     add_parts(sums);
     carry += sums[0][0];
   }

@@ -87,6 +87,8 @@ constexpr GruShape kSmall[] = {{1, 1, 1, 1},   {3, 7, 4, 6},  {3, 7, 4, 6, false
                                {5, 4, 33, 33}, {2, 3, 5, 64}, {2, 3, 5, 64, false, true},
                                {1, 33, 1, 3},  {4, 2, 3, 32}, {3, 2, 3, 65}};
 
+constexpr GruVersion kExactVersions[] = {GruVersion::stepwise, GruVersion::persistent};
+
 // An op's arrays on one stream, gradients overwritten.
 class OnStream {
  public:
@@ -105,6 +107,17 @@ class OnStream {
     y_ = &add(Vec(static_cast<size_t>(outputs), 7.0));
   }
   void without_dx() { gradients_[0].data = nullptr; }
+  // Of each direction, rows of 5 units.
+  Arrays saved() {
+    run_forward(stream_, shape_, in_, y_->data(), memory_);
+    kernels::synchronize(stream_);
+    const Vec all = to_double(memory_.saved.read());
+    const int64_t direction = std::ssize(all) / 2, rows = shape_.batch * shape_.time;
+    Arrays both;
+    for (const int64_t begin : {int64_t{0}, direction})
+      both.emplace_back(all.begin() + begin, all.begin() + begin + rows * 5 * shape_.units);
+    return both;
+  }
   void step() {
     run_forward(stream_, shape_, in_, y_->data(), memory_);
     run_backward(stream_, shape_, in_, dy_->data(), gradients_, memory_);
@@ -136,6 +149,26 @@ class OnStream {
   DeviceArray<float>*dy_, *y_;
 };
 
+// What the recurrence's contract says of saved rows.
+Vec expected_saved(GruShape shape, bool reverse) {
+  shape.reverse = reverse;
+  const OpCase c = device_case(shape);
+  Arrays inputs;
+  for (const Input& input : c.inputs) inputs.push_back(input.value);
+  const auto f = reference::gru_forward(
+      shape, reference_weights(inputs, reverse ? 1 + kWeights : 1), inputs[0]);
+  Vec rows;
+  const auto append = [&](const Vec& from, int64_t row, int64_t width) {
+    rows.insert(rows.end(), from.begin() + row * width, from.begin() + (row + 1) * width);
+  };
+  for (int64_t row = 0; row < shape.batch * shape.time; ++row) {
+    append(f.gates, row, 3 * shape.units);
+    append(f.candidate, row, shape.units);
+    append(f.previous, row, shape.units);
+  }
+  return rows;
+}
+
 template <typename Check>
 void on_devices(const Check& check_on) {
   const auto streams = device_streams(Precision::fp32);
@@ -157,8 +190,27 @@ TEST_CASE("the GRU that keeps its weights on the chip computes what the CPU's do
   for (const GruShape& shape : kSmall) check_version(shape, GruVersion::persistent);
   check_version({9, 5, 20, 128}, GruVersion::persistent);
   check_version({2, 4, 3, 127, false, true}, GruVersion::persistent);
+  check_version({3, 50, 100, 128}, GruVersion::persistent, Precision::fp32, true);
   for (const Precision precision : {Precision::tf32, Precision::bf16})
     check_version({5, 6, 33, 33}, GruVersion::persistent, precision);
+}
+
+TEST_CASE("the GRU on devices picks a version for any number of units") {
+  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
+    for (const int64_t units : {33, 130})
+      check_version({2, 3, 7, units}, GruVersion::automatic, precision, true);
+}
+
+TEST_CASE("the GRU on devices saves what its contract says, in every version") {
+  on_devices([](const Stream& stream) {
+    for (GruShape shape : {GruShape{3, 4, 5, 33}, GruShape{3, 4, 5, 64}})
+      for (const GruVersion version : kExactVersions) {
+        shape.version = version;
+        const Arrays saved = OnStream(stream, shape).saved();
+        check_close("forward", saved[0], expected_saved(shape, false), 1e-5);
+        check_close("backward", saved[1], expected_saved(shape, true), 1e-5);
+      }
+  });
 }
 
 TEST_CASE("the GRU on devices leaves out the gradient of its input where nobody asks for it") {
@@ -176,7 +228,7 @@ TEST_CASE("the GRU on devices leaves out the gradient of its input where nobody 
 
 TEST_CASE("the GRU on devices, captured and replayed, gives the bits of running it") {
   on_devices([](const Stream& stream) {
-    for (const GruVersion version : {GruVersion::stepwise, GruVersion::persistent}) {
+    for (const GruVersion version : kExactVersions) {
       GruShape shape{3, 7, 4, 33};
       shape.version = version;
       OnStream op(stream, shape);
