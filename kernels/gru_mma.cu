@@ -55,6 +55,10 @@ __device__ inline Owned owned() {
   return {static_cast<int>(threadIdx.x) / 32 * kWarpUnits + 2 * lane.group, 2 * lane.member};
 }
 
+// Batch rows that each warp copies.
+template <int Padded>
+inline constexpr int kRowsOfWarp = kBatchTile / (Padded / kWarpUnits);
+
 // One row of `units` floats into shared memory, by a warp.
 __device__ inline void copy_row(float* to, const float* from, int units) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -109,18 +113,22 @@ inline constexpr int kForwardRow = 3 * Padded + 4;
 template <int Padded, Precision precision>
 constexpr int64_t forward_shared() {
   return DynamicShared::bytes<uint4>(2 * chunks_of<precision>(Padded)) +
+         DynamicShared::bytes<float>(3 * Padded) +
          DynamicShared::bytes<float>(kStages * kBatchTile * kForwardRow<Padded>);
 }
 
-template <int Padded>
+template <int Padded, bool Whole>
 __device__ inline void stage_forward(const Tile& t, float* stages, int step) {
   float* stage = stages + step % kStages * (kBatchTile * kForwardRow<Padded>);
-  const int warps = Padded / kWarpUnits, units = t.units;
-  for (int row = static_cast<int>(threadIdx.x) / 32; row < t.rows && step < t.time; row += warps)
 #pragma unroll
+  for (int i = 0; i < kRowsOfWarp<Padded>; ++i) {
+    const int row = static_cast<int>(threadIdx.x) / 32 * kRowsOfWarp<Padded> + i;
+    if (row >= t.rows || step >= t.time) continue;
+#pragma unroll(Whole ? 3 : 1)
     for (int gate = 0; gate < 3; ++gate)
       copy_row(stage + row * kForwardRow<Padded> + gate * Padded,
-               t.projected + t.step_row(row, step) * 3 * units + gate * units, units);
+               t.projected + (t.step_row(row, step) * 3 + gate) * t.units, t.units);
+  }
   cp_async_commit();
 }
 
@@ -169,8 +177,10 @@ __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrenc
   const Owned own = owned();
   DynamicShared shared;
   uint4* states = shared.take<uint4>(2 * kChunks);
+  float* biases = shared.take<float>(3 * Padded);
   float* stages = shared.take<float>(kStages * kBatchTile * kForwardRow<Padded>);
   clear_shared(reinterpret_cast<float*>(states), 2 * kChunks * 4);
+  clear_shared(biases, 3 * Padded);
   clear_shared(stages, kStages * kBatchTile * kForwardRow<Padded>);
 
   Weights<Padded, precision> weights;
@@ -179,27 +189,27 @@ __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrenc
                ? t.recurrent_kernel[(k * 3 + gate) * t.units + own.unit + i]
                : 0.0f;
   });
-  float bias[3][2], h[2][2] = {};
-#pragma unroll
-  for (int gate = 0; gate < 3; ++gate)
-    for (int i = 0; i < 2; ++i)
-      bias[gate][i] = own.unit + i < t.units ? t.recurrent_bias[gate * t.units + own.unit + i] : 0;
+  float h[2][2] = {};
+  __syncthreads();  // the zeros lie before anything else comes
+  for (int i = static_cast<int>(threadIdx.x); i < 3 * t.units; i += 2 * Padded)
+    biases[i / t.units * Padded + i % t.units] = t.recurrent_bias[i];
 
-  __syncthreads();  // the zeros lie before copies come
-  stage_forward<Padded>(t, stages, 0);
-  stage_forward<Padded>(t, stages, 1);
+  stage_forward<Padded, Whole>(t, stages, 0);
+  stage_forward<Padded, Whole>(t, stages, 1);
   cp_async_wait<1>();
   __syncthreads();
 
   const int mine = chunk_place(fragment_lane().group, fragment_lane().member);
   for (int step = 0; step < t.time; ++step) {
-    stage_forward<Padded>(t, stages, step + 2);
+    stage_forward<Padded, Whole>(t, stages, step + 2);
     const uint4* state = states + step % 2 * kChunks;
     float c[3][4];
 #pragma unroll
-    for (int gate = 0; gate < 3; ++gate)
-#pragma unroll
-      for (int i = 0; i < 4; ++i) c[gate][i] = bias[gate][i / 2];
+    for (int gate = 0; gate < 3; ++gate) {
+      const float2 bias = load_pair(biases + gate * Padded + own.unit);
+      c[gate][0] = c[gate][1] = bias.x;
+      c[gate][2] = c[gate][3] = bias.y;
+    }
 #pragma unroll
     for (int chunk = 0; chunk < kChunks / 32; ++chunk) {
       const uint4 b = state[chunk * 32 + mine];
@@ -240,15 +250,16 @@ constexpr int64_t backward_shared() {
          DynamicShared::bytes<float>(kStages * kBatchTile * kBackwardRow<Padded>);
 }
 
-template <int Padded>
+template <int Padded, bool Whole>
 __device__ inline void stage_backward(const Tile& t, float* stage, int step) {
-  constexpr int kWarps = Padded / kWarpUnits;
-  for (int row = static_cast<int>(threadIdx.x) / 32; row < t.rows && step >= 0; row += kWarps) {
-    float* to = stage + row * kBackwardRow<Padded>;
 #pragma unroll
+  for (int i = 0; i < kRowsOfWarp<Padded>; ++i) {
+    const int row = static_cast<int>(threadIdx.x) / 32 * kRowsOfWarp<Padded> + i;
+    if (row >= t.rows || step < 0) continue;
+    float* to = stage + row * kBackwardRow<Padded>;
+#pragma unroll(Whole ? 5 : 1)
     for (int part = 0; part < 5; ++part)
-      copy_row(to + part * Padded, t.saved + t.step_row(row, step) * 5 * t.units + part * t.units,
-               t.units);
+      copy_row(to + part * Padded, t.saved + (t.step_row(row, step) * 5 + part) * t.units, t.units);
     if (t.has_output(step)) copy_row(to + 5 * Padded, t.dy + t.output(row, step), t.units);
   }
   cp_async_commit();
@@ -307,7 +318,8 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
   });
 
   __syncthreads();  // the zeros lie before copies come
-  for (int n = 0; n < kStages; ++n) stage_backward<Padded>(t, stages + n * kStage, t.time - 1 - n);
+  for (int n = 0; n < kStages; ++n)
+    stage_backward<Padded, Whole>(t, stages + n * kStage, t.time - 1 - n);
   cp_async_wait<kStages - 1>();
   __syncthreads();
 
@@ -329,12 +341,12 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
     }
     cp_async_wait<kStages - 2>();
     __syncthreads();
-    stage_backward<Padded>(t, stage, step - kStages);
-    stage = stage == stages + (kStages - 1) * kStage ? stages : stage + kStage;
 #pragma unroll
     for (int j = 0; j < 2; ++j)
       if (own.row + j < t.rows)
         save(t.saved + t.step_row(own.row + j, step) * 5 * t.units, own.unit, t.units, d[j]);
+    stage_backward<Padded, Whole>(t, stage, step - kStages);
+    stage = stage == stages + (kStages - 1) * kStage ? stages : stage + kStage;
     if (step == 0) continue;
     float c[3][4] = {};
 #pragma unroll
