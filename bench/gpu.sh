@@ -292,7 +292,7 @@ stage_models() {
   begin_stage models "models=$models" "steps=$steps"
   for precision in ${precisions//,/ }; do
     part "$precision" 170 - "$etude" table --data "$data" --models "$models" --max-steps "$steps" --json \
-      "${etude_device[@]}" "${with_precision[@]}" "${with_precision[@]+$precision}" "${batch[@]}"
+      "${etude_device[@]}" --precision "$precision" "${batch[@]}"
   done
   end_stage
 }
@@ -314,7 +314,7 @@ stage_table() {
   begin_stage table "models=$models" epochs=4
   for precision in ${precisions//,/ }; do
     part "$precision" 300 - "$etude" table --data "$data" --models "$models" --json \
-      "${etude_device[@]}" "${with_precision[@]}" "${with_precision[@]+$precision}" "${table_steps[@]}" "${batch[@]}"
+      "${etude_device[@]}" --precision "$precision" "${table_steps[@]}" "${batch[@]}"
   done
   end_stage
 }
@@ -335,7 +335,7 @@ run() {
   local failed=() name
   python=$(command -v python3) || die "no python3 here"
   device=cuda steps=2000 curve_steps=300 curve_device=cuda
-  small=() batch=() table_steps=() torch_device=() torch_rounds=() etude_device=(--device cuda) with_precision=(--precision)
+  small=() batch=() table_steps=() torch_device=() torch_rounds=() etude_device=(--device cuda)
   curve_more=(--limit 0.02)
   if [ -n "$dry" ]; then dry_settings; else
     nvidia-smi -L >/dev/null 2>&1 || die "no GPU here: nvidia-smi finds none (dry runs anywhere)"
@@ -363,7 +363,7 @@ dry_settings() {
   precisions=fp32 models=${models_given-attention}
   small=(--small) batch=(--batch 8) table_steps=(--max-steps 2) torch_device=(--device cpu)
   torch_rounds=(--rounds 1 --repetitions 1 --steps 2 --warmup 1 --modes eager --etude-steps 12)
-  etude_device=() with_precision=()
+  etude_device=(--device cpu)
   curve_more=(--limit 1)
   python=${ETUDE_PYTHON-$python}
 }
