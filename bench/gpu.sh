@@ -9,10 +9,11 @@ bench/gpu.sh pack [--data DIR] [--jobs N]
     the programs, the tests, the libraries that they need beside glibc, the commit, and with --data the
     MIDI files. Carry that file, in a checkout of the same commit, to the machine with the GPU.
 
-bench/gpu.sh run [STAGE...] [--data DIR] [--out DIR] [--seconds N] [--precision P,...] [--models M,...]
-    On the machine with the GPU: takes the pack if it is there, otherwise builds. Needs a driver and
-    Python; for the comparisons PyTorch; for `sanitizer` compute-sanitizer. Each stage ends within
-    --seconds (520) and writes one JSON file into --out (bench/results/GPU-NAME):
+bench/gpu.sh run [STAGE...] [--data DIR] [--out DIR] [--seconds N] [--precision P,...] [--models M,...] [--build DIR]
+    On the machine with the GPU: takes the pack if it is there, otherwise builds (or takes the build in
+    DIR). Needs a driver and Python ($ETUDE_PYTHON, or python3); for the comparisons PyTorch; for
+    `sanitizer` compute-sanitizer. Each stage ends within --seconds (520) and writes one JSON file into
+    --out (bench/results/GPU-NAME):
 
     check       driver, doctor, versions
     tests       every kernel against its reference and the CPU's
@@ -41,17 +42,18 @@ die() {
   exit 1
 }
 
-data='' out='' seconds=520 jobs=$(nproc) dry='' stages=()
+data='' out='' built='' seconds=520 jobs=$(nproc) dry='' stages=()
 precisions=fp32,tf32,bf16 models=rnn,attention,single,double,triple
 
 options() { # of the command line, behind the command
   while [ $# -gt 0 ]; do
     case $1 in
-    --data | --out | --seconds | --jobs | --precision | --models)
+    --data | --out | --build | --seconds | --jobs | --precision | --models)
       [ $# -gt 1 ] || die "$1 needs a value"
       case $1 in
       --data) data=$2 ;;
       --out) out=$2 ;;
+      --build) built=$2 ;;
       --seconds) seconds=$2 ;;
       --jobs) jobs=$2 ;;
       --precision) precisions=$2 ;;
@@ -83,11 +85,28 @@ commit_json() { # BUILD
   printf '{"commit": "%s", "clean": %s, "build": "%s"}\n' "${commit:-unknown}" "$clean" "$1"
 }
 
+tested_here() { # the tests that have anything to do with a device
+  case $1 in
+  test_kernel_* | test_simt* | test_device* | test_cuda* | test_session* | test_models | test_train*) true ;;
+  *) false ;;
+  esac
+}
+
+names_of_tests() { # PATH...: programs or sources
+  local test
+  for test in "$@"; do
+    test=$(basename "$test" .cpp)
+    if tested_here "$test"; then echo "$test"; fi
+  done
+}
+
 build() {
+  local targets
   command -v cmake >/dev/null || die "no cmake here, and no pack (bench/gpu.sh pack makes it where all packages are)"
   say "building build/gpu"
   mkdir -p build
-  { cmake --preset gpu && cmake --build build/gpu --target all bench_kernels --parallel "$jobs"; } \
+  mapfile -t targets < <(names_of_tests tests/test_*.cpp)
+  { cmake --preset gpu && cmake --build build/gpu --target etude bench_kernels "${targets[@]}" --parallel "$jobs"; } \
     >build/log-gpu.txt 2>&1 || {
     tail -n 20 build/log-gpu.txt >&2
     die "the build failed: build/log-gpu.txt (without Debian's packages: carry a pack here)"
@@ -106,9 +125,7 @@ gather() { # into $pack
   rm -rf "$pack"
   mkdir -p "$pack/bin" "$pack/lib"
   cp build/gpu/apps/etude build/gpu/bench/bench_kernels "$pack/bin/"
-  for test in build/gpu/tests/test_*; do
-    [ -f "$test" ] && [ -x "$test" ] && tested_here "$(basename "$test")" && cp "$test" "$pack/bin/"
-  done
+  for test in $(names_of_tests tests/test_*.cpp); do cp "build/gpu/tests/$test" "$pack/bin/"; done
   libraries_of "$pack"/bin/* | while read -r library; do cp -L "$library" "$pack/lib/"; done
   strip "$pack"/bin/* "$pack"/lib/*
   commit_json pack >"$pack/commit.json"
@@ -140,15 +157,17 @@ find_programs() {
     tar -C build -xzf "$archive" || die "$archive: cannot be unpacked"
     touch "$pack/commit.json"
   fi
-  if [ -d "$pack" ]; then
-    bin=$here/$pack/bin tests_in=$bin
-    etude=$bin/etude bench=$bin/bench_kernels
+  if [ -z "$built" ] && [ -d "$pack" ]; then
+    tests_in=$here/$pack/bin
+    etude=$tests_in/etude bench=$tests_in/bench_kernels
     ETUDE_COMMIT=$(cat "$pack/commit.json")
   else
-    build
-    etude=$here/build/gpu/apps/etude bench=$here/build/gpu/bench/bench_kernels tests_in=$here/build/gpu/tests
+    [ -n "$built" ] || build
+    built=$(readlink -f "${built:-build/gpu}")
+    etude=$built/apps/etude bench=$built/bench/bench_kernels tests_in=$built/tests
     ETUDE_COMMIT=$(commit_json here)
   fi
+  [ -x "$etude" ] || die "$etude: no such program"
   export ETUDE_COMMIT ETUDE_SOURCE_DIR=$here ETUDE_PROGRAM=$etude
 }
 
@@ -192,13 +211,6 @@ find_sanitizer() {
 }
 
 # Stages. Each is some parts; a part has what is left of the stage's time, or less.
-
-tested_here() { # the tests that have anything to do with a device
-  case $1 in
-  test_kernel_* | test_simt* | test_device* | test_cuda* | test_session* | test_models | test_train*) true ;;
-  *) false ;;
-  esac
-}
 
 begin_stage() { # NAME SETTING...
   stage=$1
@@ -250,11 +262,9 @@ stage_check() {
   end_stage
 }
 
-tests() { # the names of the tests here
-  local test
-  for test in "$tests_in"/test_*; do
-    [ -x "$test" ] && [ -f "$test" ] && tested_here "$(basename "$test")" && basename "$test"
-  done
+tests() { # the names of those that were built
+  local name
+  for name in $(names_of_tests "$tests_in"/test_*); do [ ! -x "$tests_in/$name" ] || echo "$name"; done
 }
 
 stage_tests() {
@@ -281,7 +291,7 @@ stage_sanitizer() {
 stage_kernels() {
   begin_stage kernels
   part kernels 240 "$work/result.json" "$bench" --device "$device" --json "$work/result.json" "${small[@]}"
-  cat "$work/log" >&2
+  grep -E '^op |^ceiling|(moon|aim|must|missed)$' "$work/log" >&2
   part pytorch 280 "$work/result.json" "$python" bench/peers/gpu_torch.py operations "${torch_device[@]}" \
     --precision "$precisions" --json "$work/result.json" "${small[@]}"
   end_stage
@@ -333,7 +343,7 @@ stage_curves() {
 
 run() {
   local failed=() name
-  python=$(command -v python3) || die "no python3 here"
+  python=${ETUDE_PYTHON-$(command -v python3)} || die "no python3 here"
   device=cuda steps=2000 curve_steps=300 curve_device=cuda
   small=() batch=() table_steps=() torch_device=() torch_rounds=() etude_device=(--device cuda)
   curve_more=(--limit 0.02)
@@ -365,7 +375,6 @@ dry_settings() {
   torch_rounds=(--rounds 1 --repetitions 1 --steps 2 --warmup 1 --modes eager --etude-steps 12)
   etude_device=(--device cpu)
   curve_more=(--limit 1)
-  python=${ETUDE_PYTHON-$python}
 }
 
 command=${1-}
