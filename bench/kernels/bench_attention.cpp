@@ -10,6 +10,15 @@ namespace {
 
 using kernels::AttentionShape;
 
+struct Version {
+  kernels::AttentionVersion version;
+  const char* name;
+};
+constexpr Version kVersions[] = {{kernels::AttentionVersion::automatic, "automatic"},
+                                 {kernels::AttentionVersion::window, "window"},
+                                 {kernels::AttentionVersion::tiled, "tiled"},
+                                 {kernels::AttentionVersion::simple, "simple"}};
+
 constexpr Target kTarget = {7, 60, 24, 12};
 
 struct Memory {
@@ -43,13 +52,14 @@ void backward(const Stream& s, const AttentionShape& shape, const Memory& m, int
             {*m.dx, Write::overwrite, *m.dwa, Write::overwrite, *m.dba, Write::overwrite});
 }
 
-void measure(Suite& suite, const AttentionShape& shape, Precision precision) {
+void measure(Suite& suite, AttentionShape shape, const Version& version, Precision precision) {
+  shape.version = version.version;
   const auto memory = std::make_shared<Memory>(suite, shape, suite.stream(precision));
   const double rows = static_cast<double>(shape.batch * shape.time * shape.features);
   const double flops = rows * (2.0 * static_cast<double>(shape.features / shape.heads) +
                                4.0 * static_cast<double>(shape.time));
   Case c = {.op = "attention forward",
-            .version = "automatic",
+            .version = version.name,
             .shape = fmt::format("B {} T {} F {}", shape.batch, shape.time, shape.features),
             .precision = precision,
             .call = [=](const Stream& s, int set) { forward(s, shape, *memory, set); },
@@ -69,14 +79,14 @@ void measure(Suite& suite, const AttentionShape& shape, Precision precision) {
 
 void bench_attention(Suite& suite) {
   if (!suite.wanted("attention")) return;
+  AttentionShape shape = {.batch = suite.size(96, 3), .time = suite.size(50, 9), .features = 0};
+  shape.width = suite.size(50, 9);
   for (const int64_t features : {suite.size(256, 16), suite.size(100, 10)})
-    for (const Precision precision : kPrecisions)
-      measure(suite,
-              {.batch = suite.size(96, 3),
-               .time = suite.size(50, 9),
-               .features = features,
-               .width = suite.size(50, 9)},
-              precision);
+    for (const Version& version : kVersions)
+      for (const Precision precision : kPrecisions) {
+        shape.features = features;
+        measure(suite, shape, version, precision);
+      }
 }
 
 }  // namespace etude::bench

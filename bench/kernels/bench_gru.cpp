@@ -37,7 +37,9 @@ struct Recurrence {
     y = suite.random(s.batch * s.time * 2 * s.units);
     dy = suite.random(s.batch * s.time * 2 * s.units, 0.01f);
     scratch = suite.random(2 * s.batch * 5 * s.units);
-    of = {.batch = s.batch, .time = s.time, .units = s.units, .last_only = false};
+    of.batch = s.batch;
+    of.time = s.time;
+    of.units = s.units;
     for (size_t d = 0; d < 2; ++d) {
       of.recurrent_kernel[d] = *kernel[d];
       of.recurrent_bias[d] = *bias[d];
@@ -54,7 +56,7 @@ struct Recurrence {
 
   std::vector<Shared> projected, kernel, bias, saved;
   Shared y, dy, scratch;
-  kernels::GruRecurrence of;
+  kernels::GruRecurrence of = {};
 };
 
 void forward(const Stream& s, GruVersion version, const Recurrence& memory, int set) {
@@ -64,8 +66,6 @@ void forward(const Stream& s, GruVersion version, const Recurrence& memory, int 
       return ON_DEVICE(s, gru_persistent_forward, r);
     case GruVersion::mma:
       return ON_DEVICE(s, gru_mma_forward, r);
-    case GruVersion::cluster:
-      return ON_DEVICE(s, gru_cluster_forward, r);
     default:
       return ON_DEVICE(s, gru_stepwise_forward, r, *memory.scratch);
   }
@@ -78,8 +78,6 @@ void backward(const Stream& s, GruVersion version, const Recurrence& memory, int
       return ON_DEVICE(s, gru_persistent_backward, r);
     case GruVersion::mma:
       return ON_DEVICE(s, gru_mma_backward, r);
-    case GruVersion::cluster:
-      return ON_DEVICE(s, gru_cluster_backward, r);
     default:
       return ON_DEVICE(s, gru_stepwise_backward, r, *memory.scratch);
   }
@@ -91,8 +89,6 @@ bool can(const Stream& s, GruVersion version, int64_t units) {
       return s.precision == Precision::fp32 && ON_DEVICE(s, gru_persistent_fits, units);
     case GruVersion::mma:
       return s.precision != Precision::fp32 && ON_DEVICE(s, gru_mma_fits, units);
-    case GruVersion::cluster:
-      return ON_DEVICE(s, gru_cluster_fits, units);
     default:
       return true;
   }
@@ -104,8 +100,7 @@ struct Version {
 };
 constexpr Version kVersions[] = {{GruVersion::stepwise, "stepwise"},
                                  {GruVersion::persistent, "persistent"},
-                                 {GruVersion::mma, "mma"},
-                                 {GruVersion::cluster, "cluster"}};
+                                 {GruVersion::mma, "mma"}};
 
 // Backward needs what forward has just left, and spoils it: it is the pair without forward.
 void recurrence(Suite& suite, const Sizes& sizes, const Version& v, Precision precision) {

@@ -1,9 +1,8 @@
-// The output layer with its loss; and the same from its parts, with the logits in memory.
+// The output layer with its loss.
 
 #include <fmt/format.h>
 
 #include "bench/kernels/suite.h"
-#include "kernels/softmax_cross_entropy.h"
 #include "kernels/vocabulary_loss.h"
 
 namespace etude::bench {
@@ -11,6 +10,14 @@ namespace {
 
 using kernels::VocabularyLossShape;
 using kernels::Write;
+
+struct Version {
+  kernels::VocabularyLossVersion version;
+  const char* name;
+};
+constexpr Version kVersions[] = {{kernels::VocabularyLossVersion::automatic, "automatic"},
+                                 {kernels::VocabularyLossVersion::recompute, "recompute"},
+                                 {kernels::VocabularyLossVersion::separate, "separate"}};
 
 constexpr Target kTarget = {8, 30, 12, 8};
 
@@ -46,12 +53,13 @@ void backward(const Stream& s, const VocabularyLossShape& shape, const Memory& m
             m.targets[set]->as<int32_t>(), *m.saved, *m.scratch, m.gradients());
 }
 
-void measure(Suite& suite, const VocabularyLossShape& shape, Precision precision) {
+void measure(Suite& suite, VocabularyLossShape shape, const Version& version, Precision precision) {
+  shape.version = version.version;
   const auto memory = std::make_shared<Memory>(suite, shape, suite.stream(precision));
   const double flops = 2.0 * static_cast<double>(shape.rows * shape.in * shape.classes);
   const double weights = 4.0 * static_cast<double>((shape.in + 1) * shape.classes);
   Case c = {.op = "vocabulary loss forward",
-            .version = "automatic",
+            .version = version.name,
             .shape = fmt::format("{} x {} > {}", shape.rows, shape.in, shape.classes),
             .precision = precision,
             .call = [=](const Stream& s,
@@ -74,11 +82,9 @@ void measure(Suite& suite, const VocabularyLossShape& shape, Precision precision
 
 void bench_vocabulary_loss(Suite& suite) {
   if (!suite.wanted("vocabulary loss")) return;
-  for (const Precision precision : kPrecisions)
-    measure(
-        suite,
-        {.rows = suite.size(96, 9), .in = suite.size(64, 16), .classes = suite.size(36011, 100)},
-        precision);
+  const VocabularyLossShape shape = {suite.size(96, 9), suite.size(64, 16), suite.size(36011, 100)};
+  for (const Version& version : kVersions)
+    for (const Precision precision : kPrecisions) measure(suite, shape, version, precision);
 }
 
 }  // namespace etude::bench

@@ -22,7 +22,9 @@ int main(int argc, char** argv) {
   CLI11_PARSE(program, argc, argv);
   try {
     Suite suite(options);
-    for (const auto bench : {bench_ceilings, bench_matmul, bench_small}) bench(suite);
+    for (const auto bench : {bench_ceilings, bench_matmul, bench_gru, bench_attention,
+                             bench_vocabulary_loss, bench_embedding, bench_small})
+      bench(suite);
     suite.print_table();
     if (suite.rows() == 0) throw etude::kernels::DeviceError("no operation is called so");
     return suite.failures() ? 1 : 0;

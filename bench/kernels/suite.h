@@ -32,7 +32,8 @@ using kernels::Stream;
 #else
 #define ON_DEVICE(stream, function, ...) \
   ::etude::kernels::simt::function(stream __VA_OPT__(, ) __VA_ARGS__)
-#define OF_DEVICE(stream, function, ...) ::etude::kernels::simt::function(__VA_ARGS__)
+#define OF_DEVICE(stream, function, ...) \
+  ((void)(stream), ::etude::kernels::simt::function(__VA_ARGS__))
 #endif
 
 constexpr Precision kPrecisions[] = {Precision::fp32, Precision::tf32, Precision::bf16};

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <string>
 
 #include "kernels/simt/scheduler.h"
+#include "tests/places.h"
 
 namespace etude::tests {
 namespace {
@@ -182,8 +182,7 @@ void use_schedule(int number) {
 }
 
 std::vector<Stream> device_streams(Precision precision) {
-  const char* given = std::getenv("ETUDE_TEST_DEVICES");
-  const std::string devices = given ? given : "all";
+  const std::string devices = devices_under_test();
   if (devices == "cuda") return {kernels::open_stream(Device::cuda, precision)};
   std::vector<Stream> streams = {kernels::open_stream(Device::simt, precision)};
   if (devices == "simt") return streams;
