@@ -93,38 +93,58 @@ __global__ void add_bias(int64_t rows, int64_t columns, int64_t stride, const fl
     x[i] += bias[i % columns];
 }
 
+bool fits(const Stream& stream, GruVersion version, int64_t units) {
+  switch (version) {
+    case GruVersion::mma:
+      return gru_mma_fits(stream, units);
+    case GruVersion::persistent:
+      return gru_persistent_fits(stream, units);
+    case GruVersion::cluster:
+      return gru_cluster_fits(stream, units);
+    default:
+      return true;
+  }
+}
+
 // The fastest version that can.
 GruVersion choose(const Stream& stream, const GruShape& s) {
-  if (s.version != GruVersion::automatic) return s.version;
-  if (gru_persistent_fits(stream, s.units)) return GruVersion::persistent;
+  if (s.version != GruVersion::automatic) {
+    if (!fits(stream, s.version, s.units))
+      throw DeviceError("gru: the version asked for cannot do so many units at this precision");
+    return s.version;
+  }
+  for (const auto version : {GruVersion::mma, GruVersion::persistent, GruVersion::cluster})
+    if (fits(stream, version, s.units)) return version;
   return GruVersion::stepwise;
 }
 
 // Whether a version adds the input bias itself.
 bool adds_bias(GruVersion version) { return version == GruVersion::persistent; }
 
-[[noreturn]] void refuse() { throw DeviceError("gru: this version is not in the program"); }
-
 void run_forward(const Stream& stream, GruVersion version, const GruRecurrence& r, float* scratch) {
   switch (version) {
-    case GruVersion::stepwise:
-      return gru_stepwise_forward(stream, r, scratch);
     case GruVersion::persistent:
       return gru_persistent_forward(stream, r);
+    case GruVersion::mma:
+      return gru_mma_forward(stream, r);
+    case GruVersion::cluster:
+      return gru_cluster_forward(stream, r);
     default:
-      refuse();
+      return gru_stepwise_forward(stream, r, scratch);
   }
 }
 
 void run_backward(const Stream& stream, GruVersion version, const GruRecurrence& r,
                   float* scratch) {
   switch (version) {
-    case GruVersion::stepwise:
-      return gru_stepwise_backward(stream, r, scratch);
     case GruVersion::persistent:
       return gru_persistent_backward(stream, r);
+    case GruVersion::mma:
+      return gru_mma_backward(stream, r);
+    case GruVersion::cluster:
+      return gru_cluster_backward(stream, r);
     default:
-      refuse();
+      return gru_stepwise_backward(stream, r, scratch);
   }
 }
 

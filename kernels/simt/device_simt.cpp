@@ -1,5 +1,6 @@
 // The emulated device: its memory is the host's, and everything happens at once.
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -42,17 +43,20 @@ namespace etude::kernels::simt {
 using namespace etude::emulator;
 
 constexpr auto kAlignment = std::align_val_t{256};
+constexpr int64_t kFilled = int64_t{64} << 20;  // larger arrays keep the pages they have
 
 Stream open_stream(Precision precision) { return {Device::simt, precision, new Queue}; }
 
-void close_stream(const Stream& stream) { delete &queue_of(stream); }
+void close_stream(const Stream& stream) noexcept { delete &queue_of(stream); }
 
 void* allocate(const Stream& stream, int64_t bytes) {
   refuse_in_capture(stream, "allocation");
-  return ::operator new(static_cast<size_t>(bytes), kAlignment);
+  void* memory = ::operator new(static_cast<size_t>(bytes), kAlignment);
+  std::memset(memory, 0xff, static_cast<size_t>(std::min(bytes, kFilled)));  // NaN
+  return memory;
 }
 
-void release(const Stream&, void* memory) { ::operator delete(memory, kAlignment); }
+void release(const Stream&, void* memory) noexcept { ::operator delete(memory, kAlignment); }
 
 void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
   submit_host(stream, [=] { std::memcpy(to, from, static_cast<size_t>(bytes)); });
@@ -87,7 +91,7 @@ void replay(const Stream& stream, const Graph& graph) {
   for (const auto& work : *static_cast<std::vector<std::function<void()>>*>(graph.handle)) work();
 }
 
-void release_graph(const Stream&, Graph& graph) {
+void release_graph(const Stream&, Graph& graph) noexcept {
   delete static_cast<std::vector<std::function<void()>>*>(graph.handle);
   graph.handle = nullptr;
 }
