@@ -132,6 +132,7 @@ gather() { # into $pack
   if [ -n "$data" ]; then
     mkdir "$pack/data"
     find -L "$data" -maxdepth 1 -iname '*.mid*' -exec cp {} "$pack/data/" \;
+    ls "$pack"/data/*.mid* >/dev/null 2>&1 || die "$data: no MIDI files in this folder"
     basename "$(readlink -f "$data")" >"$pack/data/NAME"
   fi
 }
@@ -161,6 +162,8 @@ find_programs() {
     tests_in=$here/$pack/bin
     etude=$tests_in/etude bench=$tests_in/bench_kernels
     ETUDE_COMMIT=$(cat "$pack/commit.json")
+    [[ $ETUDE_COMMIT == *"$(git rev-parse HEAD 2>/dev/null)"* ]] ||
+      say "the pack is of another commit than this checkout: $ETUDE_COMMIT"
   else
     [ -n "$built" ] || build
     built=$(readlink -f "${built:-build/gpu}")
@@ -330,11 +333,11 @@ stage_table() {
 }
 
 stage_curves() {
-  local precision model=triple
-  begin_stage curves "model=$model" "steps=$curve_steps"
+  local precision
+  begin_stage curves "model=$curve_model" "steps=$curve_steps"
   for precision in ${precisions//,/ }; do
     part "$precision" 240 "$work/result.json" "$python" bench/peers/curves.py --etude "$etude" --data "$data" \
-      --model "$model" --steps "$curve_steps" --device "$curve_device" --precision "$precision" --with-cpu \
+      --model "$curve_model" --steps "$curve_steps" --device "$curve_device" --precision "$precision" --with-cpu \
       --threads "$(nproc)" --json "$work/result.json" "${curve_more[@]}"
     tail -n 3 "$work/log" >&2
   done
@@ -344,8 +347,8 @@ stage_curves() {
 run() {
   local failed=() name
   python=${ETUDE_PYTHON-$(command -v python3)} || die "no python3 here"
-  device=cuda steps=2000 curve_steps=300 curve_device=cuda
-  small=() batch=() table_steps=() torch_device=() torch_rounds=() etude_device=(--device cuda)
+  device=cuda steps=2000 curve_steps=300 curve_device=cuda curve_model=triple
+  small=() batch=() table_steps=() torch_device=() torch_rounds=(--rounds 2 --compile-seconds 60) etude_device=(--device cuda)
   curve_more=(--limit 0.02)
   if [ -n "$dry" ]; then dry_settings; else
     nvidia-smi -L >/dev/null 2>&1 || die "no GPU here: nvidia-smi finds none (dry runs anywhere)"
@@ -369,8 +372,8 @@ run() {
 }
 
 dry_settings() {
-  device=simt out=${out:-build/gpu-dry} steps=2 curve_steps=25 curve_device=cpu
-  precisions=fp32 models=${models_given-attention}
+  device=simt out=${out:-build/gpu-dry} steps=2 curve_steps=25 curve_device=cpu curve_model=attention
+  precisions=fp32 models=attention
   small=(--small) batch=(--batch 8) table_steps=(--max-steps 2) torch_device=(--device cpu)
   torch_rounds=(--rounds 1 --repetitions 1 --steps 2 --warmup 1 --modes eager --etude-steps 12)
   etude_device=(--device cpu)
