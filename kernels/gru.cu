@@ -16,7 +16,7 @@
 //
 // Bias gradients: 19.7 MB read once, from the second-level cache where they were just written: 5 us
 // at least; one launch for 4 units columns of both directions, and one that adds the 64 parts.
-// Registers, the same for sm_80 and sm_90a: add_bias 26, bias_partials 32, bias_gradients 32; no
+// Registers (sm_80; sm_90a): add_bias 26; 26, bias_partials 34; 40, bias_gradients 32; 32. No
 // spills.
 
 #include "kernels/gru.h"
@@ -51,7 +51,7 @@ __global__ void bias_partials(int64_t rows, int64_t rows_a_part, int64_t units,
   const float* x = (blockIdx.z == 0 ? forward : backward) + column;
   const int64_t begin = blockIdx.y * rows_a_part, end = min(begin + rows_a_part, rows);
   float sum = 0;
-#pragma unroll 8
+#pragma unroll 16
   for (int64_t row = begin; row < end; ++row) sum += x[row * 5 * units];
   partials[(static_cast<int64_t>(blockIdx.z) * gridDim.y + blockIdx.y) * 4 * units + column] = sum;
 }
@@ -71,7 +71,7 @@ __global__ void bias_gradients(int64_t parts, int64_t units, const float* partia
   const BiasGradients gradients = blockIdx.y == 0 ? forward : backward;
   const float* x = partials + blockIdx.y * parts * 4 * units + column;
   float sum = 0;
-#pragma unroll 8
+#pragma unroll 32
   for (int64_t part = 0; part < parts; ++part) sum += x[part * 4 * units];
   const int64_t gate = column / units;
   if (gate < 3) put(gradients.bias + column, sum, write);
@@ -88,43 +88,58 @@ __global__ void add_bias(int64_t rows, int64_t columns, int64_t stride, const fl
     x[i] += bias[i % columns];
 }
 
+bool fits(const Stream& stream, GruVersion version, int64_t units) {
+  switch (version) {
+    case GruVersion::mma:
+      return gru_mma_fits(stream, units);
+    case GruVersion::persistent:
+      return gru_persistent_fits(stream, units);
+    case GruVersion::cluster:
+      return gru_cluster_fits(stream, units);
+    default:
+      return true;
+  }
+}
+
 // The fastest version that can.
 GruVersion choose(const Stream& stream, const GruShape& s) {
-  if (s.version != GruVersion::automatic) return s.version;
-  if (gru_mma_fits(stream, s.units)) return GruVersion::mma;
-  if (gru_persistent_fits(stream, s.units)) return GruVersion::persistent;
+  if (s.version != GruVersion::automatic) {
+    if (!fits(stream, s.version, s.units))
+      throw DeviceError("gru: the version asked for cannot do so many units at this precision");
+    return s.version;
+  }
+  for (const auto version : {GruVersion::mma, GruVersion::persistent, GruVersion::cluster})
+    if (fits(stream, version, s.units)) return version;
   return GruVersion::stepwise;
 }
 
 // Whether a version adds the input bias itself.
 bool adds_bias(GruVersion version) { return version == GruVersion::persistent; }
 
-[[noreturn]] void refuse() { throw DeviceError("gru: this version is not in the program"); }
-
 void run_forward(const Stream& stream, GruVersion version, const GruRecurrence& r, float* scratch) {
   switch (version) {
-    case GruVersion::stepwise:
-      return gru_stepwise_forward(stream, r, scratch);
     case GruVersion::persistent:
       return gru_persistent_forward(stream, r);
     case GruVersion::mma:
       return gru_mma_forward(stream, r);
+    case GruVersion::cluster:
+      return gru_cluster_forward(stream, r);
     default:
-      refuse();
+      return gru_stepwise_forward(stream, r, scratch);
   }
 }
 
 void run_backward(const Stream& stream, GruVersion version, const GruRecurrence& r,
                   float* scratch) {
   switch (version) {
-    case GruVersion::stepwise:
-      return gru_stepwise_backward(stream, r, scratch);
     case GruVersion::persistent:
       return gru_persistent_backward(stream, r);
     case GruVersion::mma:
       return gru_mma_backward(stream, r);
+    case GruVersion::cluster:
+      return gru_cluster_backward(stream, r);
     default:
-      refuse();
+      return gru_stepwise_backward(stream, r, scratch);
   }
 }
 

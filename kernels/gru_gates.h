@@ -25,12 +25,23 @@ __device__ inline float gru_state(const GruGates& gates, float previous) {
   return gates.g + gates.z * (previous - gates.g);
 }
 
-// The gradients of the sums, from dh, that of the new state.
-__device__ inline GruGates gru_gate_gradients(const GruGates& gates, float previous, float dh) {
-  const float dz = dh * (previous - gates.g) * gates.z * (1.0f - gates.z);
-  const float dg = dh * (1.0f - gates.z) * (1.0f - gates.g * gates.g);
-  const float dr = dg * gates.candidate * gates.r * (1.0f - gates.r);
-  return {dz, dr, dg, dg * gates.r};
+// What the gradients of a step are multiples of: known before dh, that of the new state, is.
+struct GruGateFactors {
+  float z;           // of what skips the gates
+  float dz, dg, dr;  // dr is a multiple of dg, the others of dh
+  float r;           // the candidate's gradient is r dg
+};
+
+__device__ inline GruGateFactors gru_gate_factors(const GruGates& gates, float previous) {
+  const float other = 1.0f - gates.z;
+  return {gates.z, (previous - gates.g) * (gates.z * other), other * (1.0f - gates.g * gates.g),
+          gates.candidate * (gates.r * (1.0f - gates.r)), gates.r};
+}
+
+// The gradients of the sums that z, r and g are functions of, and of the candidate.
+__device__ inline GruGates gru_gate_gradients(const GruGateFactors& factors, float dh) {
+  const float dg = dh * factors.dg;
+  return {dh * factors.dz, dg * factors.dr, dg, dg * factors.r};
 }
 
 // both[direction], as a choice: a parameter indexed by a variable would be copied to local memory.

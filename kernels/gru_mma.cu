@@ -2,49 +2,13 @@
 
 #include "kernels/simt/simt.h"
 
-#include "kernels/gru_tiles.h"
+#include "kernels/gru_fragments.h"
+#include "kernels/gru_pairs.h"
 
 namespace etude::kernels::ETUDE_DEVICE {
 namespace {
 
 constexpr int kStages = 3;  // steps whose inputs are on their way or in use
-
-// What one block sees of a recurrence: one direction, eight batch rows.
-struct Tile {
-  const float *projected, *recurrent_kernel, *recurrent_bias, *dy;
-  float *saved, *y;  // y and dy at the direction's half
-  int first;         // batch row of the tile's first
-  int rows;          // that there are, of kBatchTile
-  int time, units;
-  bool reverse, last_only;
-
-  __device__ int64_t step_row(int row, int step) const {
-    return (first + row) * time + (reverse ? time - 1 - step : step);
-  }
-  __device__ bool has_output(int step) const { return !last_only || step == time - 1; }
-  __device__ int64_t output(int row, int step) const {
-    return (last_only ? first + row : step_row(row, step)) * 2 * units;
-  }
-};
-
-template <int Units>  // 0: not known when compiled
-__device__ inline Tile tile_of(const GruRecurrence& r) {
-  const bool reverse = blockIdx.y == 1;
-  Tile t;
-  t.projected = reverse ? r.projected[1] : r.projected[0];
-  t.recurrent_kernel = reverse ? r.recurrent_kernel[1] : r.recurrent_kernel[0];
-  t.recurrent_bias = reverse ? r.recurrent_bias[1] : r.recurrent_bias[0];
-  t.saved = reverse ? r.saved[1] : r.saved[0];
-  t.units = Units ? Units : static_cast<int>(r.units);
-  t.y = r.y + (reverse ? t.units : 0);
-  t.dy = r.dy + (reverse ? t.units : 0);
-  t.first = static_cast<int>(blockIdx.x) * kBatchTile;
-  t.rows = min(kBatchTile, static_cast<int>(r.batch) - t.first);
-  t.time = static_cast<int>(r.time);
-  t.reverse = reverse;
-  t.last_only = r.last_only;
-  return t;
-}
 
 // This thread's two neighbouring units and two neighbouring batch rows.
 struct Owned {
@@ -67,35 +31,6 @@ __device__ inline void copy_row(float* to, const float* from, int units) {
   } else {
     for (int i = lane; i < units; i += 32) cp_async_4(to + i, from + i);
   }
-}
-
-__device__ inline float2 load_pair(const float* from) {
-  return *reinterpret_cast<const float2*>(from);
-}
-
-// Units `unit` (even) and unit + 1 of a row of so many.
-__device__ inline void store_pair(float* row, int unit, int units, const float (&x)[2]) {
-  if (units % 2 == 0) {
-    if (unit < units) *reinterpret_cast<float2*>(row + unit) = make_float2(x[0], x[1]);
-  } else {
-    if (unit < units) row[unit] = x[0];
-    if (unit + 1 < units) row[unit + 1] = x[1];
-  }
-}
-
-template <int Padded, Precision precision>
-using Weights = uint32_t[3][Padded / kChunkUnits<precision>][2][4];
-
-// weight(gate, i, k): the thread's row i.
-template <int Padded, Precision precision, typename Weight>
-__device__ inline void load_all_weights(Weights<Padded, precision>& a, Weight weight) {
-  const int member = fragment_lane().member;
-#pragma unroll
-  for (int gate = 0; gate < 3; ++gate)
-#pragma unroll
-    for (int chunk = 0; chunk < Padded / kChunkUnits<precision>; ++chunk)
-      load_weights<precision>(a[gate][chunk], chunk, member,
-                              [&](int i, int k) { return weight(gate, i, k); });
 }
 
 __device__ inline void clear_shared(float* shared, int count) {
@@ -132,48 +67,11 @@ __device__ inline void stage_forward(const Tile& t, float* stages, int step) {
   cp_async_commit();
 }
 
-struct Gates {
-  float z[2], r[2], g[2], candidate[2], previous[2];
-};
-
-__device__ inline void save(float* row, int unit, int units, const Gates& s) {
-  store_pair(row, unit, units, s.z);
-  store_pair(row + units, unit, units, s.r);
-  store_pair(row + 2 * units, unit, units, s.g);
-  store_pair(row + 3 * units, unit, units, s.candidate);
-  store_pair(row + 4 * units, unit, units, s.previous);
-}
-
-// From the sums over h in c (units by batch rows) and the projections, for the thread's batch row
-// j: everything that is saved, and h.
-template <int Padded, Precision precision>
-__device__ inline Gates gates_of(const float (&c)[3][4], int j, const float* projected,
-                                 float (&h)[2]) {
-  const float2 z = load_pair(projected), r = load_pair(projected + Padded),
-               g = load_pair(projected + 2 * Padded);
-  Gates s;
-  s.z[0] = c[0][j] + z.x;
-  s.z[1] = c[0][2 + j] + z.y;
-  s.r[0] = c[1][j] + r.x;
-  s.r[1] = c[1][2 + j] + r.y;
-  gates_of_pair<precision>(s.z, s.r);
-  s.candidate[0] = c[2][j];
-  s.candidate[1] = c[2][2 + j];
-  s.g[0] = g.x + s.r[0] * s.candidate[0];
-  s.g[1] = g.y + s.r[1] * s.candidate[1];
-  tanh_of_pair<precision>(s.g);
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    s.previous[i] = h[i];
-    h[i] = s.g[i] + s.z[i] * (h[i] - s.g[i]);
-  }
-  return s;
-}
-
 template <int Padded, bool Whole, Precision precision>
 __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrence) {
   constexpr int kChunks = chunks_of<precision>(Padded);
-  const Tile t = tile_of < Whole ? Padded : 0 > (recurrence);
+  constexpr int kUnits = Whole ? Padded : 0;
+  const Tile t = tile_of<kUnits>(recurrence, static_cast<int>(blockIdx.x));
   const Owned own = owned();
   DynamicShared shared;
   uint4* states = shared.take<uint4>(2 * kChunks);
@@ -184,7 +82,7 @@ __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrenc
   clear_shared(stages, kStages * kBatchTile * kForwardRow<Padded>);
 
   Weights<Padded, precision> weights;
-  load_all_weights<Padded, precision>(weights, [&](int gate, int i, int k) {
+  load_weights<Padded, precision>(weights, [&](int gate, int i, int k) {
     return own.unit + i < t.units && k < t.units
                ? t.recurrent_kernel[(k * 3 + gate) * t.units + own.unit + i]
                : 0.0f;
@@ -221,8 +119,12 @@ __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrenc
     Gates s[2];
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
-      s[j] = gates_of<Padded, precision>(
-          c, j, stage + (own.row + j) * kForwardRow<Padded> + own.unit, h[j]);
+      const float* row = stage + (own.row + j) * kForwardRow<Padded> + own.unit;
+      const float2 projected[3] = {load_pair(row), load_pair(row + Padded),
+                                   load_pair(row + 2 * Padded)};
+      const float sums[3][2] = {
+          {c[0][j], c[0][2 + j]}, {c[1][j], c[1][2 + j]}, {c[2][j], c[2][2 + j]}};
+      s[j] = gates_of<precision>(sums, projected, h[j]);
       store_operand<precision>(states + (step + 1) % 2 * kChunks, own.unit, own.row + j, h[j][0],
                                h[j][1]);
     }
@@ -265,44 +167,11 @@ __device__ inline void stage_backward(const Tile& t, float* stage, int step) {
   cp_async_commit();
 }
 
-// Of the sums of z, r and g, and of the candidate.
-struct Gradients {
-  float z[2], r[2], g[2], candidate[2];
-};
-
-// From a staged row and the gradient of h behind the step; leaves in dh the part of the gradient
-// of h before it that does not go through the weights.
-template <int Padded>
-__device__ inline Gradients gradients_of(const float* row, bool has_output, float (&dh)[2]) {
-  float2 in[6];
-#pragma unroll
-  for (int part = 0; part < 6; ++part) in[part] = load_pair(row + part * Padded);
-  if (!has_output) in[5] = make_float2(0, 0);
-  Gradients d;
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const auto part = [&](int n) { return i ? in[n].y : in[n].x; };
-    const float z = part(0), r = part(1), g = part(2), all = dh[i] + part(5);
-    d.z[i] = all * (part(4) - g) * z * (1 - z);
-    d.g[i] = all * (1 - z) * (1 - g * g);
-    d.r[i] = d.g[i] * part(3) * r * (1 - r);
-    d.candidate[i] = d.g[i] * r;
-    dh[i] = all * z;
-  }
-  return d;
-}
-
-__device__ inline void save(float* row, int unit, int units, const Gradients& d) {
-  store_pair(row, unit, units, d.z);
-  store_pair(row + units, unit, units, d.r);
-  store_pair(row + 2 * units, unit, units, d.g);
-  store_pair(row + 3 * units, unit, units, d.candidate);
-}
-
 template <int Padded, bool Whole, Precision precision>
 __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurrence) {
   constexpr int kChunks = chunks_of<precision>(Padded), kStage = kBatchTile * kBackwardRow<Padded>;
-  const Tile t = tile_of < Whole ? Padded : 0 > (recurrence);
+  constexpr int kUnits = Whole ? Padded : 0;
+  const Tile t = tile_of<kUnits>(recurrence, static_cast<int>(blockIdx.x));
   const Owned own = owned();
   DynamicShared shared;
   uint4* operands = shared.take<uint4>(2 * 3 * kChunks);
@@ -311,7 +180,7 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
   clear_shared(stages, kStages * kStage);
 
   Weights<Padded, precision> weights;
-  load_all_weights<Padded, precision>(weights, [&](int gate, int i, int k) {
+  load_weights<Padded, precision>(weights, [&](int gate, int i, int k) {
     return own.unit + i < t.units && k < t.units
                ? t.recurrent_kernel[((own.unit + i) * 3 + gate) * t.units + k]
                : 0.0f;
@@ -332,8 +201,12 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
       const int row = own.row + j;
-      d[j] = gradients_of<Padded>(stage + row * kBackwardRow<Padded> + own.unit, t.has_output(step),
-                                  dh[j]);
+      float2 in[6];
+#pragma unroll
+      for (int part = 0; part < 6; ++part)
+        in[part] = load_pair(stage + row * kBackwardRow<Padded> + part * Padded + own.unit);
+      if (!t.has_output(step)) in[5] = make_float2(0, 0);
+      d[j] = gradients_of(in, dh[j]);
       store_operand<precision>(operand, own.unit, row, d[j].z[0], d[j].z[1]);
       store_operand<precision>(operand + kChunks, own.unit, row, d[j].r[0], d[j].r[1]);
       store_operand<precision>(operand + 2 * kChunks, own.unit, row, d[j].candidate[0],

@@ -16,109 +16,25 @@
 // follow in registers, the thread keeps its state (its gradient), and as the shared copy is
 // double-buffered, one barrier a step is enough.
 //
-// Instructions a step and thread in the loop for sm_90a: forward 551, of them 384 multiply-adds of
-// the product; backward 513. With two warps a scheduler that is 1,102 and 1,026 cycles of issue, so
-// 0.56 and 0.52 us a step, where the gates' latencies hide. Measured: not yet, no GPU was at hand.
+// Instructions a step and thread in the loop (sm_90a; sm_80): forward 565; 557, of them 384
+// multiply-adds of the product, backward 510; 504. With two warps a scheduler that is 1,130 and
+// 1,020 cycles of issue, so 0.57 and 0.52 us a step, as far as the gates' latencies hide: the
+// compiler has begun on z and r while g's products are made. Measured: not yet, no GPU was at hand.
 //
-// Registers for 32, 64, 128 units: forward 96, 167, 254 (sm_80), 96, 168, 255 (sm_90a); backward
+// Registers for 32, 64, 128 units: forward 110, 164, 254 (sm_80), 96, 168, 255 (sm_90a); backward
 // 128, 168, 254 (both); no spills. R is fetched from L2 once a block, 96 x 196 KB.
 
 #include "kernels/gru_recurrence.h"
 #include "kernels/simt/simt.h"
 // behind simt.h
-#include "kernels/gru_gates.h"
+#include "kernels/gru_parts.h"
 
 namespace etude::kernels::ETUDE_DEVICE {
 namespace {
 
-constexpr int kRows = 2;  // batch rows a block
+using namespace gru_parts;
+
 constexpr int kMostUnits = 128;
-
-// The part of a block that one thread is: a group of kGroup units shares the work with kRows *
-// kGroup threads, its `parts`, each of which multiplies its part of the vector for all of the
-// group's units and rows. What part s holds at place p belongs to unit (p ^ s) % kGroup and row
-// (p ^ s) / kGroup, so that the sum over parts needs no selection and leaves the thread with the
-// sums of one unit and row, its own.
-template <int kGroup>
-struct Place {
-  static constexpr int kParts = kRows * kGroup;
-  __device__ Place(const GruRecurrence& r)
-      : part(static_cast<int>(threadIdx.x) % kParts),
-        first_unit(static_cast<int>(threadIdx.x) / kParts * kGroup),
-        block_row(part / kGroup),
-        unit(first_unit + part % kGroup),
-        row(static_cast<int64_t>(blockIdx.x) * kRows + block_row),
-        direction(static_cast<int>(blockIdx.y)),
-        real(unit < r.units && row < r.batch) {}
-  __device__ int unit_at(int p) const { return first_unit + (p ^ part) % kGroup; }
-  int part, first_unit, block_row, unit;
-  int64_t row;
-  int direction;
-  bool real;  // neither padding nor past the last row
-};
-
-// The steps of one row and unit in memory, from `step` on: where the first one is, and how far the
-// next.
-struct Walk {
-  __device__ Walk(const GruRecurrence& r, int64_t row, int direction, int my_unit, int64_t step,
-                  int along)
-      : units(static_cast<int>(r.units)),
-        unit(my_unit),
-        rows(direction == 0 ? along : -along),
-        output_rows(r.last_only ? 0 : 2 * rows),
-        time_row(row * r.time + gru_time(r.time, direction, step)),
-        output(gru_output(r, direction, row, step) + unit) {}
-  // In an array whose rows hold `width` times the units.
-  __device__ int64_t first(int width) const { return time_row * width * units + unit; }
-  __device__ int next(int width) const { return rows * width * units; }
-  __device__ int next_output() const { return output_rows * units; }
-  int units, unit, rows, output_rows;
-  int64_t time_row, output;
-};
-
-// sums[0] = the sum over the group's parts of what belongs to this thread.
-template <int kHalf, int kPlaces, int kColumns>
-__device__ inline void add_halves(float (&sums)[kPlaces][kColumns]) {
-#pragma unroll
-  for (int p = 0; p < kHalf; ++p)
-#pragma unroll
-    for (int c = 0; c < kColumns; ++c)
-      sums[p][c] += __shfl_xor_sync(0xffffffffu, sums[p + kHalf][c], kHalf);
-  if constexpr (kHalf > 1) add_halves<kHalf / 2>(sums);
-}
-template <int kPlaces, int kColumns>
-__device__ inline void add_parts(float (&sums)[kPlaces][kColumns]) {
-  add_halves<kPlaces / 2>(sums);
-}
-
-// Four neighbours of a row of `width` numbers, from `at` on; 0 past its end.
-__device__ inline void load_four(const float* row, int at, int width, bool vectors,
-                                 float (&to)[4]) {
-  if (vectors && at + 4 <= width) {
-    const float4 four = *reinterpret_cast<const float4*>(row + at);
-    to[0] = four.x, to[1] = four.y, to[2] = four.z, to[3] = four.w;
-  } else {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) to[i] = at + i < width ? row[at + i] : 0.0f;
-  }
-}
-
-// four[p] = four[p ^ part]
-__device__ inline void permute(float (&four)[4], int part) {
-  const auto swap = [](bool wanted, float& a, float& b) {
-    const float first = a;
-    a = wanted ? b : a;
-    b = wanted ? first : b;
-  };
-  swap(part & 1, four[0], four[1]);
-  swap(part & 1, four[2], four[3]);
-  swap(part & 2, four[0], four[2]);
-  swap(part & 2, four[1], four[3]);
-}
-
-__device__ inline float lane_of(const float4& four, int i) {
-  return i == 0 ? four.x : i == 1 ? four.y : i == 2 ? four.z : four.w;
-}
 
 // Forward: 4 units a group, so 8 parts. A thread multiplies 16 of 128 states for 12 columns of R
 // and two rows: 384 products from 8 loads of four floats.
@@ -285,14 +201,13 @@ __global__ void __launch_bounds__(kRows* kUnits) backward(GruRecurrence r) {
   const Walk walk(r, my.row, my.direction, my.unit, r.time - 1, -1);
   float* saved = gru_pick(r.saved, my.direction) + walk.first(5);
   const float* dy = r.dy + walk.output;
-  SavedStep now = {};
-  if (my.real) now = load_step(saved, u, dy, true);
-  float carry = 0;  // the gradient that the later steps sent back
+  SavedStep next = {};
+  if (my.real) next = load_step(saved, u, dy, true);
+  GruGateFactors now = gru_gate_factors(next.gates, next.previous);
+  float dh = next.dy;
   __syncthreads();
   for (int step = static_cast<int>(r.time) - 1; step >= 0; --step) {
-    const float dh = carry + now.dy;
-    const GruGates d = gru_gate_gradients(now.gates, now.previous, dh);
-    carry = dh * now.gates.z;
+    const GruGates d = gru_gate_gradients(now, dh);
     float* shared = reinterpret_cast<float*>(gradients[step % 2][my.block_row]) + my.unit;
     shared[0] = d.z;
     shared[kUnits] = d.r;
@@ -307,12 +222,14 @@ __global__ void __launch_bounds__(kRows* kUnits) backward(GruRecurrence r) {
     if (step == 0) break;  // the state before the first step is a constant
     saved += walk.next(5);
     dy += walk.next_output();
-    if (my.real) now = load_step(saved, u, dy, !r.last_only);
+    if (my.real) next = load_step(saved, u, dy, !r.last_only);
     float sums[BackwardPlace::kParts][1] = {};
     multiply(gradients[step % 2][my.block_row] + my.part,
              gradients[step % 2][1 - my.block_row] + my.part, weights, sums);
+    const float skips = dh * now.z + next.dy;
+    now = gru_gate_factors(next.gates, next.previous);
     add_parts(sums);
-    carry += sums[0][0];
+    dh = skips + sums[0][0];
   }
 }
 

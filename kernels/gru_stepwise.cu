@@ -75,7 +75,7 @@ __global__ void backward_step(GruRecurrence r, int64_t step, float* carry, float
     if (!r.last_only || last) dh += r.dy[gru_output(r, e.direction, e.row, step) + e.unit];
     float* saved = gru_pick(r.saved, e.direction) + e.of(5, u);
     const GruGates gates = {saved[0], saved[u], saved[2 * u], saved[3 * u]};
-    const GruGates d = gru_gate_gradients(gates, saved[4 * u], dh);
+    const GruGates d = gru_gate_gradients(gru_gate_factors(gates, saved[4 * u]), dh);
     saved[0] = d.z;
     saved[u] = d.r;
     saved[2 * u] = d.g;

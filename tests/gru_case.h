@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -20,9 +19,7 @@ namespace etude::tests {
 
 using kernels::GruShape;
 
-inline constexpr int kWeights = 4;
-inline const std::array<std::string, kWeights> kNames = {"kernel", "recurrent_kernel", "bias",
-                                                         "recurrent_bias"};
+inline constexpr int kWeights = 4;  // arrays of one direction
 
 inline int64_t output_rows(const GruShape& shape) {
   return shape.last_only ? shape.batch : shape.batch * shape.time;
@@ -44,9 +41,7 @@ struct SavedArrays {
   Guarded gates, candidate, previous;
   kernels::cpu::GruSaved pointers() { return {gates.data(), candidate.data(), previous.data()}; }
   void check() const {
-    CHECK_MESSAGE(gates.guards_intact(), "written outside the saved gates");
-    CHECK_MESSAGE(candidate.guards_intact(), "written outside the saved candidate");
-    CHECK_MESSAGE(previous.guards_intact(), "written outside the saved states");
+    CHECK((gates.guards_intact() && candidate.guards_intact() && previous.guards_intact()));
   }
 };
 
@@ -64,30 +59,24 @@ inline void kernel_backward(const GruShape& shape, const std::vector<const float
   std::vector<float> y(output_rows(shape) * shape.units);
   kernels::cpu::gru_forward(shape, kernel_weights(in, first), in[0], y.data(), shape.units,
                             saved.pointers());
-  kernels::cpu::gru_backward(shape, kernel_weights(in, first), in[0], dy, dy_stride,
-                             saved.pointers(),
-                             {.dx = gradients[0].data,
-                              .dx_write = dx_write,
-                              .dkernel = gradients[first].data,
-                              .drecurrent_kernel = gradients[first + 1].data,
-                              .dbias = gradients[first + 2].data,
-                              .drecurrent_bias = gradients[first + 3].data,
-                              .weights_write = gradients[first].write});
+  const Gradient* g = &gradients[first];
+  kernels::cpu::gru_backward(
+      shape, kernel_weights(in, first), in[0], dy, dy_stride, saved.pointers(),
+      {gradients[0].data, dx_write, g[0].data, g[1].data, g[2].data, g[3].data, g->write});
   saved.check();
 }
 
 inline void add_weights(const GruShape& shape, const std::string& direction, int group, OpCase& c) {
-  const double in_scale = 1.5 / std::sqrt(static_cast<double>(shape.in));
-  const double unit_scale = 1.5 / std::sqrt(static_cast<double>(shape.units));
+  const auto scale_of = [](int64_t n) { return 1.5 / std::sqrt(static_cast<double>(n)); };
   const int64_t gates = 3 * shape.units;
-  const uint64_t seed = 10 * static_cast<uint64_t>(group);
-  c.inputs.push_back({direction + kNames[0],
-                      random_numbers(shape.in * gates, seed + 1, -in_scale, in_scale), group});
-  c.inputs.push_back({direction + kNames[1],
-                      random_numbers(shape.units * gates, seed + 2, -unit_scale, unit_scale),
-                      group});
-  c.inputs.push_back({direction + kNames[2], random_numbers(gates, seed + 3), group});
-  c.inputs.push_back({direction + kNames[3], random_numbers(gates, seed + 4), group});
+  uint64_t seed = 10 * static_cast<uint64_t>(group);
+  const auto add = [&](const char* name, int64_t n, double scale) {
+    c.inputs.push_back({direction + name, random_numbers(n, ++seed, -scale, scale), group});
+  };
+  add("kernel", shape.in * gates, scale_of(shape.in));
+  add("recurrent_kernel", shape.units * gates, scale_of(shape.units));
+  add("bias", gates, 1);
+  add("recurrent_bias", gates, 1);
 }
 
 // As many differences as about 0.1 GFLOP of the reference allow.
@@ -106,10 +95,9 @@ inline Vec half(const Vec& both, int64_t units, bool second) {
 
 inline Vec side_by_side(const Vec& first, const Vec& second, int64_t units) {
   Vec out;
-  for (int64_t i = 0; i < std::ssize(first); i += units) {
-    out.insert(out.end(), first.begin() + i, first.begin() + i + units);
-    out.insert(out.end(), second.begin() + i, second.begin() + i + units);
-  }
+  for (int64_t i = 0; i < std::ssize(first); i += units)
+    for (const Vec* from : {&first, &second})
+      out.insert(out.end(), from->begin() + i, from->begin() + i + units);
   return out;
 }
 
@@ -121,15 +109,11 @@ inline Arrays both_directions(const GruShape& forward, const GruShape& reverse, 
                                          half(dy, forward.units, true));
   Vec dx = f.dx;
   for (size_t i = 0; i < dx.size(); ++i) dx[i] += r.dx[i];
-  return {dx,
-          f.dkernel,
-          f.drecurrent_kernel,
-          f.dbias,
-          f.drecurrent_bias,
-          r.dkernel,
-          r.drecurrent_kernel,
-          r.dbias,
-          r.drecurrent_bias};
+  Arrays gradients = {dx};
+  for (const auto* g : {&f, &r})
+    gradients.insert(gradients.end(),
+                     {g->dkernel, g->drecurrent_kernel, g->dbias, g->drecurrent_bias});
+  return gradients;
 }
 
 // Two directions that write into the halves of one output, and one after the other into dx.

@@ -7,6 +7,7 @@
 
 #include "kernels/device.h"
 #include "layers/model_file.h"
+#include "midi/dataset.h"
 #include "tests/program.h"
 #include "tests/reference/harness.h"
 
@@ -62,7 +63,8 @@ TEST_CASE("training, evaluating, composing and forward on a device are the CPU's
     const auto close = [](double a, double b) { return a == doctest::Approx(b).epsilon(1e-5); };
 
     const auto [logits, device_logits] =
-        both("forward --checkpoint " + small + " --tokens 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+        both("forward --checkpoint " + small +
+             " --tokens 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
              "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2,2,2,2,2,2,2,2,2,2");
     check_close("logits", json_of(device_logits)["logits"].get<Vec>(),
                 json_of(logits)["logits"].get<Vec>(), 1e-5);
@@ -74,8 +76,9 @@ TEST_CASE("training, evaluating, composing and forward on a device are the CPU's
 
     const std::string compose = "generate --checkpoint " + small + " --seconds 2 --temperature 0 ";
     REQUIRE(etude::tests::etude(folder, compose + "--out " + quoted(folder / "a.mid")).status == 0);
-    REQUIRE(etude::tests::etude(folder, compose + "--out " + quoted(folder / "b.mid") +
-                                            " --device " + device).status == 0);
+    REQUIRE(etude::tests::etude(
+                folder, compose + "--out " + quoted(folder / "b.mid") + " --device " + device)
+                .status == 0);
     CHECK(file_text(folder / "a.mid") == file_text(folder / "b.mid"));
   }
 }
@@ -93,7 +96,8 @@ TEST_CASE("a training run under simt goes on with the same bits, and near the CP
   const auto cut = train("cut", " --max-steps 3 --device simt --resume");
   CHECK(whole["last_loss"].get<double>() ==
         doctest::Approx(cpu["last_loss"].get<double>()).epsilon(1e-5));
-  CHECK(file_text(folder / "cut/model.safetensors") == file_text(folder / "whole/model.safetensors"));
+  CHECK(file_text(folder / "cut/model.safetensors") ==
+        file_text(folder / "whole/model.safetensors"));
   // And a run may go on elsewhere.
   CHECK(train("cut", " --max-steps 4 --resume")["steps"] == 4);
 }

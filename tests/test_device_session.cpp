@@ -24,7 +24,7 @@ ModelConfig small_config(const std::string& name) {
   ModelConfig config = default_config(name);
   config.classes = 23;
   config.window = 7;
-  config.embedding = 10;
+  config.embedding = 12;
   config.units = 6;
   config.dense = 9;
   config.attention_width = 4;

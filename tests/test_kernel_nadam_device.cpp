@@ -69,7 +69,8 @@ std::vector<NadamStep> plan(int64_t steps) {
 void check_same(const std::string& what, const State& got, const State& cpu) {
   for (size_t i = 0; i < 3; ++i) {
     check_close(fmt::format("{}: {}", what, "wmv"[i]), to_double(got[i]), to_double(cpu[i]), 1e-6);
-#if defined(__FMA__) && defined(__GNUC__) && !defined(__clang__)
+    // As g++ contracts the CPU's kernel, where no sanitizer stands between its products and sums.
+#if defined(__FMA__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
     CHECK_MESSAGE(got[i] == cpu[i], what, ": other bits than the CPU's in ", "wmv"[i]);
 #endif
   }

@@ -200,3 +200,152 @@ TEST_CASE("on devices the output layer with its loss meets its reference, throug
   check_version({33, 64, 130}, Version::separate, Precision::tf32);
   check_version({33, 64, 130}, Version::separate, Precision::bf16);
 }
+
+TEST_CASE("on devices the output layer with its loss meets its reference, recomputing the logits") {
+  for (const VocabularyLossShape& s : kOdd)
+    for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
+      check_version(s, Version::recompute, precision);
+}
+
+// A tile is 96 rows, 96 classes, 64 of `in`; above 132 tiles of classes a block has several.
+TEST_CASE("the recomputing version with several tiles each way") {
+  check_version({100, 70, 200}, Version::recompute, Precision::fp32);
+  check_version({97, 3, 97}, Version::recompute, Precision::tf32);
+  check_version({97, 130, 7}, Version::recompute, Precision::bf16);
+}
+
+TEST_CASE("the recomputing version with several tiles a block, and near the paper's size") {
+  const auto check_once = [](VocabularyLossShape s, Precision precision) {
+    s.version = Version::recompute;
+    OpCase c = loss_case(s);
+    c.once = true;
+    check_on_devices(c, device_op(s, precision), precision);
+  };
+  check_once({3, 4, 12'900}, Precision::fp32);
+  check_once({97, 4, 12'700}, Precision::tf32);
+  check_once({2, 65, 12'700}, Precision::bf16);
+  check_once({96, 64, 1499}, Precision::tf32);
+}
+
+TEST_CASE("logits of 100 and -100 are no trouble to the recomputing version") {
+  const VocabularyLossShape s{33, 64, 200, Version::recompute};
+  DeviceOp op = device_op(s, Precision::fp32);
+  op.fp32_tolerance = 1e-4;  // logits of 100, rounded at 1e-5, which is a probability's error
+  check_on_devices(loss_case(s, 3.5), op);
+}
+
+namespace {
+
+// All arrays of a call on one device, made from a case's inputs.
+struct OnDevice {
+  DeviceArray<float> x, w, b, dx, dw, db;
+  Beside beside;
+  OnDevice(const Stream& stream, const VocabularyLossShape& s, const Arrays& in)
+      : x(stream, to_float(in[0])),
+        w(stream, to_float(in[1])),
+        b(stream, to_float(in[2])),
+        dx(stream, std::ssize(in[0])),
+        dw(stream, std::ssize(in[1])),
+        db(stream, std::ssize(in[2])),
+        beside(stream, s) {}
+  void run(const Stream& stream, const VocabularyLossShape& s, bool with_dx = true) const {
+    const DeviceOp::Inputs in = {x.data(), w.data(), b.data()};
+    const kernels::DenseGradients gradients{with_dx ? dx.data() : nullptr,
+                                            Write::overwrite,
+                                            dw.data(),
+                                            Write::overwrite,
+                                            db.data(),
+                                            Write::overwrite};
+    forward_on(stream, s, in, beside, beside.loss.data());
+    backward_on(stream, s, in, beside, gradients);
+  }
+};
+
+Arrays inputs_of(const VocabularyLossShape& s) {
+  Arrays out;
+  for (const Input& input : loss_case(s).inputs) out.push_back(input.value);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("on devices the input's gradient is left out where nobody asks for it") {
+  for (const Version version : {Version::separate, Version::recompute}) {
+    const VocabularyLossShape s{33, 20, 130, version};
+    const auto streams = device_streams(Precision::tf32);
+    for (const Stream& stream : streams) {
+      const OnDevice with(stream, s, inputs_of(s)), without(stream, s, inputs_of(s));
+      with.run(stream, s);
+      without.run(stream, s, false);
+      CHECK(with.dw.read() == without.dw.read());
+      CHECK(with.db.read() == without.db.read());
+      for (const float untouched : without.dx.read()) CHECK(std::isnan(untouched));
+    }
+    close_streams(streams);
+  }
+}
+
+TEST_CASE("on devices a row with a NaN has a loss of NaN, and the others have not") {
+  for (const Version version : {Version::separate, Version::recompute}) {
+    const VocabularyLossShape s{3, 20, 130, version};
+    const auto streams = device_streams(Precision::tf32);
+    for (const Stream& stream : streams) {
+      Arrays inputs = inputs_of(s);
+      inputs[0][20 + 7] = NAN;
+      const OnDevice arrays(stream, s, inputs);
+      arrays.run(stream, s);
+      const std::vector<float> loss = arrays.beside.loss.read(), dx = arrays.dx.read();
+      for (size_t row = 0; row < 3; ++row) {
+        CHECK(std::isnan(loss[row]) == (row == 1));
+        CHECK(std::isnan(dx[row * 20]) == (row == 1));
+      }
+      CHECK(std::isnan(arrays.dw.read()[7 * 130]));
+    }
+    close_streams(streams);
+  }
+}
+
+TEST_CASE("a captured output layer with its loss follows what lies in the device's memory") {
+  for (const Version version : {Version::separate, Version::recompute}) {
+    const VocabularyLossShape s{5, 20, 130, version};
+    const auto streams = device_streams(Precision::fp32);
+    for (const Stream& stream : streams) {
+      Arrays inputs = inputs_of(s);
+      const OnDevice arrays(stream, s, inputs);
+      arrays.run(stream, s);  // cuBLAS is found and opened outside of a capture
+      kernels::begin_capture(stream);
+      const DeviceOp::Inputs in = {arrays.x.data(), arrays.w.data(), arrays.b.data()};
+      const kernels::DenseGradients gradients{arrays.dx.data(), Write::overwrite, arrays.dw.data(),
+                                              Write::overwrite, arrays.db.data(), Write::overwrite};
+      DEVICE_CALL(stream, vocabulary_loss_forward, s, in[0], in[1], in[2],
+                  arrays.beside.targets.data(), arrays.beside.loss.data(),
+                  arrays.beside.saved.data(), arrays.beside.scratch.data());
+      DEVICE_CALL(stream, vocabulary_loss_backward, s, in[0], in[1], in[2],
+                  arrays.beside.targets.data(), arrays.beside.saved.data(),
+                  arrays.beside.scratch.data(), gradients);
+      kernels::Graph graph = kernels::end_capture(stream);
+      for (const uint64_t seed : {11, 12}) {
+        inputs[0] = random_numbers(s.rows * s.in, seed);
+        const std::vector<float> x = to_float(inputs[0]);
+        kernels::copy_to_device(stream, arrays.x.data(), x.data(),
+                                std::ssize(x) * static_cast<int64_t>(sizeof(float)));
+        kernels::replay(stream, graph);
+        kernels::synchronize(stream);
+        check_close("loss, replayed", to_double(arrays.beside.loss.read()),
+                    reference_loss(s, inputs[0], inputs[1], inputs[2]), 1e-5);
+        const Arrays want = reference_gradients(s, inputs, Vec(s.rows, 1.0));
+        check_close("dx, replayed", to_double(arrays.dx.read()), want[0], 1e-5);
+        check_close("dw, replayed", to_double(arrays.dw.read()), want[1], 1e-5);
+        check_close("db, replayed", to_double(arrays.db.read()), want[2], 1e-5);
+      }
+      kernels::release(stream, graph);
+    }
+    close_streams(streams);
+  }
+}
+
+TEST_CASE("a device keeps no logits for backward where it can make them again") {
+  const VocabularyLossShape s{96, 64, 36011};
+  CHECK(kernels::simt::vocabulary_loss_saved(s) == 96);
+  CHECK(kernels::simt::vocabulary_loss_scratch(s) < 96 * 36011 / 4);
+}

@@ -38,6 +38,11 @@ class ReadyList {
   }
   bool empty() const { return count_ == 0; }
   void push(Thread* thread) { at(count_++) = thread; }
+  void begin(Thread* threads, size_t count) {
+    if (schedule_.order == Schedule::shuffled)
+      for (size_t i = 0; i < count; ++i) threads[i].eagerness = random_.next();
+    push(threads, count);
+  }
 
   // threads[0 .. count), those whose bit is set in `mask` of every 32.
   void push(Thread* threads, size_t count, unsigned mask = 0xffffffffu) {
@@ -47,8 +52,17 @@ class ReadyList {
     }
   }
 
+  // Shuffled: the most eager one of a few. Some threads are late again and again, which shows more
+  // than an even draw would, but every one has its turn.
   Thread* pop() {
-    if (schedule_.order == Schedule::shuffled) std::swap(at(0), at(random_.below(count_)));
+    if (schedule_.order == Schedule::shuffled) {
+      size_t best = random_.below(count_);
+      for (uint64_t i = 0; i < schedule_.seed % 4; ++i) {
+        const size_t other = random_.below(count_);
+        if (at(other)->eagerness > at(best)->eagerness) best = other;
+      }
+      std::swap(at(0), at(best));
+    }
     Thread* thread = at(0);
     ++head_;
     --count_;

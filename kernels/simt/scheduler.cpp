@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <numeric>
 #include <stdexcept>
@@ -20,6 +21,8 @@ constinit thread_local Thread* current = nullptr;
 namespace {
 
 constexpr int kSpinLimit = 20'000'000;  // turns without anything else happening
+
+constexpr int kMixedGroups = 3, kMixedThreads = 2048;
 
 thread_local Schedule schedule;
 
@@ -44,15 +47,17 @@ class Scheduler {
 
   // Of the running thread. It goes on behind the call.
   void spin();                                                    // lets all others go first
-  void wait(const Site& site);                                    // until somebody wakes it
+  void wait(const Site& site, unsigned mask = 0);                 // until somebody wakes it
   void wake(Thread* threads, size_t count, unsigned mask = ~0u);  // then turn()
   void turn();                                                    // another thread's
   void fail(std::string reason);                                  // never
 
+  std::string describe_current() const;
+
   ReadyList ready;
 
  private:
-  void run_together(int first, int count);
+  void run_together(const std::vector<int>& numbers);
   void prepare(Block& block, int number);
   void finish_thread();
   void finish_block(Block& block);
@@ -212,8 +217,9 @@ void Scheduler::spin() {
   turn();
 }
 
-void Scheduler::wait(const Site& site) {
+void Scheduler::wait(const Site& site, unsigned mask) {
   spins_ = 0;
+  current->meets = mask;
   current->waiting = true;
   current->site = site;
   turn();
@@ -230,28 +236,37 @@ std::string describe(const kernels::Launch& launch, const Thread& thread) {
                      place(thread.index));
 }
 
+std::string Scheduler::describe_current() const { return describe(*launch_, *current); }
+
 void Scheduler::fail(std::string reason) {
-  failure_ = describe(*launch_, *current) + reason;
+  failure_ = describe_current() + reason;
   std::string().swap(reason);  // this stack will never be unwound
   change_stack(current->fiber->context, host_);
 }
 
-// Nobody can go on: names the first thread that waits, and one that is elsewhere.
+// Who keeps a waiting thread from going on: one that has ended, or that waits elsewhere.
+std::string hindrance(const Thread& thread) {
+  for (const Thread& other : thread.block->threads) {
+    const bool wanted =
+        !thread.meets || (other.warp == thread.warp && (thread.meets >> other.lane & 1));
+    if (!wanted) continue;
+    if (other.finished) return fmt::format("thread {} has ended without it", place(other.index));
+    if (other.waiting && !same(other.site, thread.site))
+      return fmt::format("thread {} waits at {}", place(other.index), place(other.site));
+  }
+  return "";
+}
+
+// Nobody can go on: names a thread that waits, and why.
 std::string Scheduler::stall() const {
   for (int b = 0; b < together_; ++b)
-    for (const Thread& thread : blocks_[static_cast<size_t>(b)]->threads) {
-      if (!thread.waiting) continue;
-      std::string text = describe(*launch_, thread) + "waits for ever at " + place(thread.site);
-      for (const Thread& other : thread.block->threads) {
-        if (other.finished)
-          return text + fmt::format("; thread {} has ended without it", place(other.index));
-        if (other.waiting && !same(other.site, thread.site))
-          return text +
-                 fmt::format("; thread {} waits at {}", place(other.index), place(other.site));
-      }
-      return text + "; threads of other blocks, or lanes outside of the mask, never came";
-    }
-  return fmt::format("kernel {}: no thread can go on", launch_->name);
+    for (const Thread& thread : blocks_[static_cast<size_t>(b)]->threads)
+      if (thread.waiting)
+        if (const std::string reason = hindrance(thread); !reason.empty())
+          return fmt::format("{}waits for ever at {}; {}", describe(*launch_, thread),
+                             place(thread.site), reason);
+  const Thread& first = blocks_[0]->threads[0];
+  return describe(*launch_, first) + "waits for ever for threads of another block";
 }
 
 // After a failure, stacks with threads in the middle are of no more use.
@@ -266,15 +281,16 @@ void Scheduler::forget() {
   failure_.clear();
 }
 
-void Scheduler::run_together(int first, int count) {
+void Scheduler::run_together(const std::vector<int>& numbers) {
+  const auto count = static_cast<int>(numbers.size());
   together_ = count;
   unfinished_ = spins_ = 0;
   while (static_cast<int>(blocks_.size()) < count) blocks_.push_back(std::make_unique<Block>());
-  ready.reset(schedule, schedule.seed + static_cast<uint64_t>(first),
+  ready.reset(schedule, schedule.seed + static_cast<uint64_t>(numbers[0]),
               static_cast<size_t>(count) * static_cast<size_t>(volume(launch_->block)));
   for (int i = 0; i < count; ++i) {
     Block& block = *blocks_[static_cast<size_t>(i)];
-    prepare(block, first + i);
+    prepare(block, numbers[static_cast<size_t>(i)]);
     block.cluster.clear();
     for (int rank = 0; rank < launch_->cluster; ++rank)
       block.cluster.push_back(
@@ -284,7 +300,7 @@ void Scheduler::run_together(int first, int count) {
   for (int i = 0; i < count; ++i) {
     const bool descending = schedule.order == Schedule::descending;
     Block& block = *blocks_[static_cast<size_t>(descending ? count - 1 - i : i)];
-    ready.push(block.threads.data(), block.threads.size());
+    ready.begin(block.threads.data(), block.threads.size());
   }
   current = ready.pop();
   current->fiber = &idle_fiber();
@@ -294,22 +310,38 @@ void Scheduler::run_together(int first, int count) {
   if (!failure_.empty()) throw kernels::DeviceError(failure_);
 }
 
-void Scheduler::run(const kernels::Launch& shape, const std::function<void()>& body) {
-  if (launch_) throw std::logic_error("a kernel launches a kernel");
-  check_shape(shape);
-  launch_ = &shape;
-  body_ = &body;
-  const int grid = static_cast<int>(volume(shape.grid));
-  const int together = shape.cooperative ? grid : shape.cluster;
-  std::vector<int> order(static_cast<size_t>(grid / together));
+// Groups of blocks that must run at once, in the order in which they do.
+std::vector<int> order_of(int groups) {
+  std::vector<int> order(static_cast<size_t>(groups));
   std::iota(order.begin(), order.end(), 0);
   if (schedule.order == Schedule::descending) std::reverse(order.begin(), order.end());
   if (schedule.order == Schedule::shuffled) {
     Random random(schedule.seed);
     for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
   }
+  return order;
+}
+
+void Scheduler::run(const kernels::Launch& shape, const std::function<void()>& body) {
+  if (launch_) throw std::logic_error("a kernel launches a kernel");
+  check_shape(shape);
+  launch_ = &shape;
+  body_ = &body;
+  const auto grid = static_cast<int>(volume(shape.grid));
+  const int group = shape.cooperative ? grid : shape.cluster;
+  // A shuffled schedule also mixes blocks that need not be.
+  const int64_t room = kMixedThreads / (group * volume(shape.block));
+  const auto mixed = static_cast<size_t>(
+      schedule.order == Schedule::shuffled ? std::clamp<int64_t>(room, 1, kMixedGroups) : 1);
+  const std::vector<int> order = order_of(grid / group);
   try {
-    for (const int group : order) run_together(group * together, together);
+    std::vector<int> numbers;
+    for (size_t i = 0; i < order.size(); ++i) {
+      for (int k = 0; k < group; ++k) numbers.push_back(order[i] * group + k);
+      if ((order.size() - 1 - i) % mixed) continue;  // the last ones are a full set
+      run_together(numbers);
+      numbers.clear();
+    }
   } catch (...) {
     forget();
     launch_ = nullptr;
@@ -318,11 +350,16 @@ void Scheduler::run(const kernels::Launch& shape, const std::function<void()>& b
   launch_ = nullptr;
 }
 
+// Texts are made in functions that return: a failing thread's stack is never unwound.
+std::string divergence(const char* what, const Site& here, const Site& others) {
+  return fmt::format("divergent {}: it is at {}, others wait at {}", what, place(here),
+                     place(others));
+}
+
 // The running thread arrives at a barrier; true if it is the last of `expected`.
 bool arrive(Barrier& barrier, const Site& site, int expected) {
   if (barrier.waiting > 0 && !same(barrier.site, site))
-    fail(fmt::format("divergent barrier: it is at {}, others wait at {}", place(site),
-                     place(barrier.site)));
+    fail(divergence("barrier", site, barrier.site));
   barrier.site = site;
   if (++barrier.waiting < expected) return false;
   barrier.waiting = 0;
@@ -343,6 +380,14 @@ Meeting& meeting_of(Warp& warp, unsigned mask) {
   free->mask = mask;  // a lane waits in one at most, and there are 32
   return *free;
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+void tell_thread() {
+  if (!current) return;
+  const std::string text = scheduler.describe_current();
+  std::fprintf(stderr, "%sreported by a sanitizer\n", text.c_str());
+}
+#endif
 
 }  // namespace
 
@@ -397,12 +442,11 @@ void meet(unsigned mask, const Site& site, void* mine,
     fail(site, fmt::format("its lane {} is not in the mask", current->lane));
   Meeting& meeting = meeting_of(warp, mask);
   if (meeting.come && !same(meeting.site, site))
-    fail(fmt::format("divergent warp operation: it is at {}, others wait at {}", place(site),
-                     place(meeting.site)));
+    fail(divergence("warp operation", site, meeting.site));
   meeting.site = site;
   meeting.come |= 1u << current->lane;
   warp.brought[current->lane] = mine;
-  if (meeting.come != mask) return scheduler.wait(site);
+  if (meeting.come != mask) return scheduler.wait(site, mask);
   apply(warp.brought, mask);
   meeting.come = 0;
   scheduler.wake(warp.threads, 32, mask);
@@ -428,3 +472,9 @@ void finish_copies(int64_t newest) {
 }
 
 }  // namespace etude::emulator
+
+#if defined(__SANITIZE_ADDRESS__)
+// The sanitizers call these before their reports.
+extern "C" void __asan_on_error() { etude::emulator::tell_thread(); }
+extern "C" void __ubsan_on_report() { etude::emulator::tell_thread(); }
+#endif

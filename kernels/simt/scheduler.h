@@ -47,7 +47,7 @@ struct Site {
 };
 // A default argument of this form is the caller's place.
 #define SIMT_SITE(what) \
-  ::etude::emulator::Site { what, __builtin_FILE(), __builtin_LINE() }
+  { what, __builtin_FILE(), __builtin_LINE() }
 
 struct PendingCopy {
   void* to;
@@ -66,7 +66,9 @@ struct Thread {
   Block* block = nullptr;
   Warp* warp = nullptr;
   Fiber* fiber = nullptr;  // while it runs or waits in the middle
+  uint32_t eagerness = 0;  // in a shuffled schedule
   Site site{};             // where it waits
+  unsigned meets = 0;      // and for which lanes; 0: for the block
   std::vector<PendingCopy> copies;
   int64_t groups = 0;  // of copies, committed
 };

@@ -1,8 +1,7 @@
 #pragma once
 
-// What the GRU recurrences on tensor cores (gru_mma.cu, gru_cluster.cu) share: how weights and
-// states are laid out for them, and the gates' functions. Included by those two alone, behind
-// simt.h.
+// How the GRU's weights and states are laid out for the tensor cores (gru_mma.cu, gru_cluster.cu).
+// Included behind simt.h.
 //
 // A product is W S, the weights' rows as the mma's m, batch rows as its n (8, the least there is).
 // Which unit stands in which row of a fragment, and which in which of its k, is free as long as
@@ -12,11 +11,10 @@
 // * k: a thread's operand b for two mmas in a row is one chunk of 16 bytes: for tf32 four units in
 //   their order, for bf16 four of a block of 16 and four of the next.
 
-#include "kernels/gru_recurrence.h"
+#include "kernels/gru_tile.h"
 
 namespace etude::kernels::ETUDE_DEVICE {
 
-constexpr int kBatchTile = 8;   // n of an mma
 constexpr int kWarpUnits = 16;  // m of an mma
 
 // Units that one chunk from each of a warp's lanes covers, by two mmas.
@@ -48,7 +46,7 @@ __device__ inline Lane fragment_lane() {
 // The thread's part of the weights of 16 rows, for one chunk. weight(i, k): of row i (0, 1: this
 // thread's two) and unit k.
 template <Precision precision, typename Weight>
-__device__ inline void load_weights(uint32_t (&a)[2][4], int chunk, int member, Weight weight) {
+__device__ inline void load_fragment(uint32_t (&a)[2][4], int chunk, int member, Weight weight) {
 #pragma unroll
   for (int half = 0; half < 2; ++half)
 #pragma unroll
@@ -90,54 +88,20 @@ __device__ inline void store_operand(uint4* operand, int unit, int batch_row, fl
   }
 }
 
-// No argument is below -20 in effect: a logistic function is 2e-9 there. NaN stays NaN.
-__device__ inline float bounded(float x) { return x < -20.0f ? -20.0f : x; }
+// All weights of a thread: 3 gates by the chunks that cover K units. weight(gate, i, k): of the
+// thread's row i.
+template <int K, Precision precision>
+using Weights = uint32_t[3][K / kChunkUnits<precision>][2][4];
 
-// Four values of the logistic function for the price of one division: special functions, of which
-// an SM has 16 a clock, are what the gates wait for. The product of four denominators stays below
-// 2^117.
-__device__ inline void four_logistics(float (&x)[4]) {
-  float d[4];
+template <int K, Precision precision, typename Weight>
+__device__ inline void load_weights(Weights<K, precision>& a, Weight weight) {
+  const int member = fragment_lane().member;
 #pragma unroll
-  for (int i = 0; i < 4; ++i) d[i] = 1.0f + __expf(-bounded(x[i]));
-  const float low = d[0] * d[1], high = d[2] * d[3], inverse = __fdividef(1.0f, low * high);
-  x[0] = inverse * high * d[1];
-  x[1] = inverse * high * d[0];
-  x[2] = inverse * low * d[3];
-  x[3] = inverse * low * d[2];
-}
-
-// z and r of a pair of units, in place of their sums.
-template <Precision precision>
-__device__ inline void gates_of_pair(float (&z)[2], float (&r)[2]) {
-  if constexpr (precision == Precision::bf16) {
-    z[0] = sigmoid_approx(z[0]);
-    z[1] = sigmoid_approx(z[1]);
-    r[0] = sigmoid_approx(r[0]);
-    r[1] = sigmoid_approx(r[1]);
-  } else {
-    float x[4] = {z[0], z[1], r[0], r[1]};
-    four_logistics(x);
-    z[0] = x[0];
-    z[1] = x[1];
-    r[0] = x[2];
-    r[1] = x[3];
-  }
-}
-
-// tanh of a pair, in its place: 2 s(2x) - 1.
-template <Precision precision>
-__device__ inline void tanh_of_pair(float (&x)[2]) {
-  if constexpr (precision == Precision::bf16) {
-    x[0] = tanh_approx(x[0]);
-    x[1] = tanh_approx(x[1]);
-  } else {
-    const float a = 1.0f + __expf(-2.0f * bounded(x[0]));
-    const float b = 1.0f + __expf(-2.0f * bounded(x[1]));
-    const float twice = __fdividef(2.0f, a * b);
-    x[0] = twice * b - 1.0f;
-    x[1] = twice * a - 1.0f;
-  }
+  for (int gate = 0; gate < 3; ++gate)
+#pragma unroll
+    for (int chunk = 0; chunk < K / kChunkUnits<precision>; ++chunk)
+      load_fragment<precision>(a[gate][chunk], chunk, member,
+                               [&](int i, int k) { return weight(gate, i, k); });
 }
 
 }  // namespace etude::kernels::ETUDE_DEVICE
