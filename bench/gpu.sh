@@ -178,6 +178,7 @@ find_programs() {
       say "the pack is of another commit than this checkout: $ETUDE_COMMIT"
   else
     [ -n "$built" ] || build
+    [ -n "$dry" ] || has_cuda "${built:-build/gpu}" || die "${built:-build/gpu} has no CUDA: no nvcc here?"
     built=$(readlink -f "${built:-build/gpu}")
     etude=$built/apps/etude bench=$built/bench/bench_kernels tests_in=$built/tests
     ETUDE_COMMIT=$(commit_json here)
