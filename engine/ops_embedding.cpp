@@ -18,6 +18,11 @@ Tensor embedding(Tape& tape, const Tensor& table, const int32_t* ids, const int3
   const Tensor y = tape.make({batch, time, shape.dim});
   DISPATCH(tape.stream(), embedding_forward, shape, table.data(), ids, y.data());
   tape.record([=, &tape] {
+    if (tape.leaves_row_gradients()) {
+      tape.set_row_gradients(y.grad());
+      table.node()->grad_written = true;  // as far as anybody else is concerned
+      return;
+    }
     const auto gradient = tape.gradient(table);
     DISPATCH(tape.stream(), embedding_backward, shape, index, y.grad(), gradient.data,
              gradient.write);

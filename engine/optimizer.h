@@ -25,6 +25,10 @@ class Nadam {
   void update_on_device(const kernels::Stream& stream, ParamSet& params, const Parameter& table,
                         const int32_t* index, int64_t count,
                         const kernels::NadamStep* scalars) const;
+  // Of all parameters but the table's.
+  void update_others_on_device(const kernels::Stream& stream, ParamSet& params,
+                               const Parameter& table, const kernels::NadamStep* scalars) const;
+  EmbeddingUpdate embedding() const { return embedding_; }
 
   // The numbers of the next updates, and moving on by as many.
   std::vector<kernels::NadamStep> next_steps(int64_t count) const;

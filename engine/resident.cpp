@@ -62,6 +62,7 @@ void Session::Resident::plan(std::span<const int64_t> offsets, int64_t batch, in
   first_step_ = first_step;
   steps_ = static_cast<int64_t>(scalars.size());
   done_ = 0;
+  late_ = {};
   etude::upload(stream_, offsets_, offsets);
   etude::upload(stream_, scalars_, std::span<const kernels::NadamStep>(scalars));
   reserve(stream_, losses_, bytes_of<float>(steps_));
@@ -81,7 +82,7 @@ void Session::Resident::plan(std::span<const int64_t> offsets, int64_t batch, in
 int64_t Session::Resident::bytes() const {
   int64_t total = 0;
   for (const DeviceMemory* memory :
-       {&tokens_, &offsets_, &scalars_, &losses_, &state_, &inputs_, &targets_, &index_})
+       {&tokens_, &offsets_, &scalars_, &losses_, &state_, &inputs_, &targets_, &index_, &last_})
     total += memory->bytes();
   return total;
 }
@@ -98,6 +99,32 @@ void Session::Resident::end_step(const float* losses) {
   ON_DEVICE(stream_, end_step, plan_, batch_, losses);
 }
 
+void Session::Resident::begin_late_table(ParamSet& params, const Parameter& table) {
+  late_ = {.rows = table.node.shape[0],
+           .columns = table.node.shape[1],
+           .w = params.values() + table.offset,
+           .m = params.first_moments() + table.offset,
+           .v = params.second_moments() + table.offset,
+           .last = nullptr,
+           .scalars = plan_.scalars,
+           .cursor = plan_.cursor};
+  reserve(stream_, last_, bytes_of<int32_t>(late_.rows));
+  late_.last = last_.as<int32_t>();
+  ON_DEVICE(stream_, nadam_lazy_begin, late_);
+}
+
+void Session::Resident::catch_up_table() {
+  ON_DEVICE(stream_, nadam_lazy_catch_up, late_, batch_ * time_, inputs_.as<int32_t>(), nullptr);
+}
+
+void Session::Resident::update_table(const float* row_gradients) {
+  ON_DEVICE(stream_, nadam_lazy_update, late_, batch_ * time_, index_.as<int32_t>(), row_gradients);
+}
+
+void Session::Resident::flush_table() {
+  if (late_.rows > 0) ON_DEVICE(stream_, nadam_lazy_flush, late_);
+}
+
 kernels::Graph Session::Resident::capture(int64_t steps, const std::function<void()>& step) {
   kernels::begin_capture(stream_);
   try {
@@ -109,6 +136,23 @@ kernels::Graph Session::Resident::capture(int64_t steps, const std::function<voi
   }
 }
 
+// Returns how many.
+int64_t Session::Resident::some_steps(int64_t most, const std::function<void()>& step,
+                                      const std::function<void()>& settle) {
+  if (!warm_) {
+    step();
+    kernels::synchronize(stream_);
+    settle();
+    warm_ = true;
+    return 1;
+  }
+  const int64_t length = most >= kLongGraph ? kLongGraph : 1;
+  kernels::Graph& graph = length == 1 ? one_ : many_;
+  if (!graph.handle) graph = capture(length, step);
+  kernels::replay(stream_, graph);
+  return length;
+}
+
 std::vector<double> Session::Resident::run(int64_t steps, const std::function<void()>& step,
                                            const std::function<void()>& settle) {
   if (done_ + steps > steps_)
@@ -116,20 +160,9 @@ std::vector<double> Session::Resident::run(int64_t steps, const std::function<vo
         fmt::format("training: {} steps where the plan has {} left", steps, steps_ - done_));
   const int64_t begin = done_, end = done_ + steps;
   while (done_ < end) {
-    if (!warm_) {
-      step();
-      kernels::synchronize(stream_);
-      settle();
-      warm_ = true;
-      ++done_;
-      continue;
-    }
-    const bool many = end - done_ >= kLongGraph;
-    const int64_t length = many ? kLongGraph : 1;
-    kernels::Graph& graph = many ? many_ : one_;
-    if (!graph.handle) graph = capture(length, step);
-    kernels::replay(stream_, graph);
-    done_ += length;
+    const int64_t until = std::min(end, done_ + kMostBehind);
+    while (done_ < until) done_ += some_steps(until - done_, step, settle);
+    flush_table();
   }
   std::vector<float> losses(static_cast<size_t>(steps));
   kernels::copy_to_host(stream_, losses.data(), losses_.as<float>() + begin,

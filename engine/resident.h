@@ -9,6 +9,7 @@
 
 #include "engine/memory.h"
 #include "engine/session.h"
+#include "kernels/nadam_lazy.h"
 #include "kernels/step_plan.h"
 
 namespace etude {
@@ -31,6 +32,12 @@ struct Session::Resident {
   void end_step(const float* losses);
   const kernels::StepPlan& step_plan() const { return plan_; }
 
+  // The table's dense update done late (kernels/nadam_lazy.h): begun behind plan(), then in each
+  // step before forward reads the table, and behind backward. run() leaves no row behind.
+  void begin_late_table(ParamSet& params, const Parameter& table);
+  void catch_up_table();
+  void update_table(const float* row_gradients);
+
   // `step` puts all of one step into the stream. The first of a new shape runs as it is, and
   // `settle` then gives the arena the size that it needed; later ones are replays. Returns the sums
   // of their losses. Error where the plan has fewer left.
@@ -43,16 +50,22 @@ struct Session::Resident {
  private:
   // Steps in the two graphs: many, so that launching is no cost, and one for what is left.
   static constexpr int64_t kLongGraph = 16;
+  // A row falls back by no more: the table is brought up to date, 86 MB, after so many.
+  static constexpr int64_t kMostBehind = 64;
 
+  int64_t some_steps(int64_t most, const std::function<void()>& step,
+                     const std::function<void()>& settle);
   kernels::Graph capture(int64_t steps, const std::function<void()>& step);
   void forget_graphs();
+  void flush_table();
 
   kernels::Stream stream_;
-  DeviceMemory tokens_, offsets_, scalars_, losses_, state_, inputs_, targets_, index_;
+  DeviceMemory tokens_, offsets_, scalars_, losses_, state_, inputs_, targets_, index_, last_;
   int64_t token_count_ = 0, batch_ = 0, time_ = 0, steps_ = 0, done_ = 0;
   uint32_t first_step_ = 1;
   Shape table_;
   kernels::StepPlan plan_{};
+  kernels::NadamLazyTable late_{};  // without rows where the table is not updated late
   bool warm_ = false;  // a step of this shape has run: the arena is as large as it will be
   kernels::Graph one_, many_;
 };

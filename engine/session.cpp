@@ -76,6 +76,8 @@ double Session::train_on_device(const Batch& batch) {
   return run(1)[0];
 }
 
+void Session::update_table_late(bool yes) { update_table_late_ = yes; }
+
 void Session::set_tokens(std::span<const int32_t> tokens) {
   const auto count = static_cast<int64_t>(tokens.size());
   ops::require_below("training", "token", tokens.data(), count, table_.node.shape[0]);
@@ -93,18 +95,33 @@ void Session::plan(std::span<const int64_t> offsets, int64_t batch, int64_t time
     resident_->plan(offsets, batch, time, table_.node.shape,
                     static_cast<uint32_t>(optimizer_.state().step + 1),
                     optimizer_.next_steps(steps));
+    if (late_table()) resident_->begin_late_table(params_, table_);
   });
+}
+
+bool Session::late_table() const {
+  return update_table_late_ && optimizer_.embedding() == EmbeddingUpdate::dense;
 }
 
 // All of one step, into the stream: run, or recorded for the replays.
 void Session::planned_step() {
   Resident& r = *resident_;
   const Batch batch = r.begin_step();
-  const Tensor losses =
-      forward_and_backward(batch, {.seed = seed_, .step = 0, .device_step = r.step_plan().step});
-  optimizer_.update_on_device(stream(), params_, table_, batch.index, batch.size * batch.time,
-                              r.step_plan().current);
-  r.end_step(losses.data());
+  const kernels::NadamStep* scalars = r.step_plan().current;
+  const Tape::Randomness randomness{.seed = seed_, .step = 0, .device_step = r.step_plan().step};
+  tape_.leave_row_gradients(late_table());
+  if (late_table()) {
+    r.catch_up_table();
+    const Tensor losses = forward_and_backward(batch, randomness);
+    r.update_table(tape_.row_gradients());
+    optimizer_.update_others_on_device(stream(), params_, table_, scalars);
+    r.end_step(losses.data());
+  } else {
+    const Tensor losses = forward_and_backward(batch, randomness);
+    optimizer_.update_on_device(stream(), params_, table_, batch.index, batch.size * batch.time,
+                                scalars);
+    r.end_step(losses.data());
+  }
 }
 
 std::vector<double> Session::run(int64_t steps) {

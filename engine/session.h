@@ -51,6 +51,10 @@ class Session {
   void plan(std::span<const int64_t> offsets, int64_t batch, int64_t time);
   std::vector<double> run(int64_t steps);
 
+  // On a device, whether the dense update of the embedding's table is done late, with the same bits
+  // (kernels/nadam_lazy.h); it is unless told otherwise. Before the first plan.
+  void update_table_late(bool yes);
+
   // Without dropout and without gradients. On the host, until the next step.
   std::span<const float> logits(const Batch& batch);  // [size, V]
   struct Evaluated {
@@ -72,6 +76,7 @@ class Session {
   Batch to_device(const Batch& batch);
   std::span<const float> to_host(const Tensor& x, std::vector<float>& memory);
   void planned_step();
+  bool late_table() const;
 
   ParamSet& params_;
   const Parameter& table_;
@@ -80,6 +85,7 @@ class Session {
   uint64_t seed_;
   Arena arena_;
   Tape tape_{arena_};
+  bool update_table_late_ = true;
   std::vector<float> host_logits_, host_losses_;
   std::unique_ptr<Resident> resident_;  // null on the CPU
 };

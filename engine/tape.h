@@ -46,6 +46,13 @@ class Tape {
   float* scratch(int64_t count) { return arena_.take(count); }
   int32_t* int_scratch(int64_t count) { return reinterpret_cast<int32_t*>(arena_.take(count)); }
 
+  // Instead of summing an embedding's gradient into its table, backward leaves the gradients of the
+  // rows to the optimiser (kernels/nadam_lazy.h): [ids, F], the arena's.
+  void leave_row_gradients(bool yes) { leave_row_gradients_ = yes; }
+  bool leaves_row_gradients() const { return leave_row_gradients_; }
+  void set_row_gradients(const float* gradients) { row_gradients_ = gradients; }
+  const float* row_gradients() const { return row_gradients_; }
+
   void record(std::function<void()> backward);
 
   struct Gradient {
@@ -61,6 +68,8 @@ class Tape {
   Arena& arena_;
   Mode mode_ = Mode::inference;
   Randomness randomness_;
+  bool leave_row_gradients_ = false;
+  const float* row_gradients_ = nullptr;
   std::deque<Node> nodes_;  // handles point into it: it must not move them
   std::vector<std::function<void()>> backwards_;
 };

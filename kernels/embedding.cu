@@ -6,11 +6,11 @@
 // Forward: 3.8 MB, floor 1.3 us.
 // Backward: 1.9 MB of gradients and 1.5 of rows, and overwriting 14.4 MB to clear: floor 6 us in
 // two launches. nadam_lazy.cu does without the table of gradients. Versions: one warp a row,
-// whatever the length of its run, waits some 20 us for silence (400 to 730 ids of a minibatch on
-// MAESTRO, 2 or 3 loads of 300 cycles in flight): embedding_sum.h cuts long runs. Measured: not
-// yet, no GPU was at hand. Registers (sm_80, sm_90a): sort_tiles 31, 31; merge_tiles 20, 29;
-// find_runs 20, 27; forward 28, 30; clear_table 24, 24; backward 54, 47 (any dim: 48, 40); no
-// spills.
+// whatever the length of its run, would wait an estimated 20 us for silence (400 to 730 ids of a
+// minibatch on MAESTRO, 2 or 3 loads of 300 cycles in flight): embedding_sum.h cuts long runs.
+// Measured: not yet, no GPU was at hand. Registers (sm_80, sm_90a): sort_tiles 31, 31; merge_tiles
+// 20, 29; find_runs 20, 27; forward 28, 30; clear_table 24, 24; backward 54, 47 (any dim: 48, 40);
+// no spills.
 
 #include "kernels/embedding.h"
 

@@ -14,8 +14,9 @@
 // register or three a thread. The kernel for the others reads and writes 14.7 MB more: 5 us and a
 // launch.
 //
-// Bias gradients: 19.7 MB read once, from the second-level cache where they were just written: 5 us
-// at least; one launch for 4 units columns of both directions, and one that adds the 64 parts.
+// Bias gradients: the persistent recurrence sums them in registers, a part of the batch a block.
+// For the others 19.7 MB are read once, from the second-level cache where they were just written, 5
+// us at least, in one launch for all columns of both directions. Another launch adds the parts.
 // Registers (sm_80; sm_90a): add_bias 26; 26, bias_partials 34; 40, bias_gradients 32; 32. No
 // spills.
 
@@ -42,6 +43,10 @@ int64_t step_floats(const GruShape& s) { return aligned(2 * s.batch * 5 * s.unit
 
 int64_t rows_a_part(const GruShape& s) { return divide_up(rows_of(s), kMostParts); }
 int64_t parts(const GruShape& s) { return divide_up(rows_of(s), rows_a_part(s)); }
+int64_t part_floats(const GruShape& s) {
+  const int64_t persistent = gru_persistent_parts(s.batch);
+  return aligned(2 * (persistent > parts(s) ? persistent : parts(s)) * 4 * s.units);
+}
 
 // partials [2, parts, 4 units]: sums of z, r, g and the candidate over `rows_a_part` rows.
 __global__ void bias_partials(int64_t rows, int64_t rows_a_part, int64_t units,
@@ -176,14 +181,15 @@ void weight_gradients(const Stream& stream, const GruShape& s, const float* x, c
          write);
 }
 
-void bias_gradients_of(const Stream& stream, const GruShape& s, const GruRecurrence& r,
-                       float* partials, const GruWeightGradients (&g)[2], Write write) {
-  const int tiles = static_cast<int>(divide_up(4 * s.units, kThreads));
-  launch(stream, {"gru_bias_partials", {tiles, static_cast<int>(parts(s)), 2}, {kThreads}},
-         bias_partials, rows_of(s), rows_a_part(s), s.units, r.saved[0], r.saved[1], partials);
-  launch(stream, {"gru_bias_gradients", {tiles, 2}, {kThreads}}, bias_gradients, parts(s), s.units,
-         partials, BiasGradients{g[0].dbias, g[0].drecurrent_bias},
-         BiasGradients{g[1].dbias, g[1].drecurrent_bias}, write);
+// Unless the recurrence has made them.
+int64_t make_bias_parts(const Stream& stream, GruVersion version, const GruShape& s,
+                        const GruRecurrence& r) {
+  if (version == GruVersion::persistent) return gru_persistent_parts(s.batch);
+  const Extent grid = {static_cast<int>(divide_up(4 * s.units, kThreads)),
+                       static_cast<int>(parts(s)), 2};
+  launch(stream, {"gru_bias_partials", grid, {kThreads}}, bias_partials, rows_of(s), rows_a_part(s),
+         s.units, r.saved[0], r.saved[1], r.bias_parts);
+  return parts(s);
 }
 
 }  // namespace
@@ -191,7 +197,7 @@ void bias_gradients_of(const Stream& stream, const GruShape& s, const GruRecurre
 int64_t bidirectional_gru_saved(const GruShape& s) { return 2 * saved_floats(s); }
 
 int64_t bidirectional_gru_scratch(const GruShape& s) {
-  const int64_t forward = 2 * projected_floats(s), backward = aligned(2 * parts(s) * 4 * s.units);
+  const int64_t forward = 2 * projected_floats(s), backward = part_floats(s);
   return step_floats(s) + (forward > backward ? forward : backward);
 }
 
@@ -220,8 +226,16 @@ void bidirectional_gru_backward(const Stream& stream, const GruShape& s,
                                 const GruWeightGradients (&gradients)[2], Write weights_write) {
   GruRecurrence r = recurrence(s, weights, saved);
   r.dy = dy;
-  run_backward(stream, choose(stream, s), r, scratch);
-  bias_gradients_of(stream, s, r, scratch + step_floats(s), gradients, weights_write);
+  r.bias_parts = scratch + step_floats(s);
+  const GruVersion version = choose(stream, s);
+  run_backward(stream, version, r, scratch);
+  const int64_t made = make_bias_parts(stream, version, s, r);
+  launch(
+      stream,
+      {"gru_bias_gradients", {static_cast<int>(divide_up(4 * s.units, kThreads)), 2}, {kThreads}},
+      bias_gradients, made, s.units, r.bias_parts,
+      BiasGradients{gradients[0].dbias, gradients[0].drecurrent_bias},
+      BiasGradients{gradients[1].dbias, gradients[1].drecurrent_bias}, weights_write);
   const int64_t gates = 3 * s.units;
   for (int d = 0; d < 2; ++d) {
     weight_gradients(stream, s, x, r.saved[d], gradients[d], weights_write);

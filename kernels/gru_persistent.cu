@@ -17,12 +17,13 @@
 // double-buffered, one barrier a step is enough.
 //
 // Instructions a step and thread in the loop (sm_90a; sm_80): forward 565; 557, of them 384
-// multiply-adds of the product, backward 510; 504. With two warps a scheduler that is 1,130 and
-// 1,020 cycles of issue, so 0.57 and 0.52 us a step, as far as the gates' latencies hide: the
-// compiler has begun on z and r while g's products are made. Measured: not yet, no GPU was at hand.
+// multiply-adds of the product, backward 521; 524, of them 4 that sum the biases' gradients. With
+// two warps a scheduler that is 1,130 and 1,042 cycles of issue, so 0.57 and 0.53 us a step, as far
+// as the gates' latencies hide: the compiler has begun on z while other products are made.
+// Measured: not yet, no GPU was at hand.
 //
-// Registers for 32, 64, 128 units: forward 110, 164, 254 (sm_80), 96, 168, 255 (sm_90a); backward
-// 128, 168, 254 (both); no spills. R is fetched from L2 once a block, 96 x 196 KB.
+// Registers for 32, 64, 128 units, both architectures: forward 96, 167, 255; backward 128, 168,
+// 254; no spills. R is fetched from L2 once a block, 96 x 196 KB.
 
 #include "kernels/gru_recurrence.h"
 #include "kernels/simt/simt.h"
@@ -177,6 +178,29 @@ __device__ inline void multiply(const float4* near, const float4* far,
   }
 }
 
+// Of one unit, summed over steps.
+struct BiasSums {
+  __device__ void add(const GruGates& d) {
+    z += d.z;
+    r += d.r;
+    g += d.g;
+    candidate += d.candidate;
+  }
+  // Those of the block's two rows together, by the threads of the first.
+  __device__ void store(const GruRecurrence& of, const BackwardPlace& my) const {
+    const float all[] = {z, r, g, candidate};
+    const int u = static_cast<int>(of.units);
+    float* part =
+        of.bias_parts + (my.direction * static_cast<int64_t>(gridDim.x) + blockIdx.x) * 4 * u;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float sum = all[i] + __shfl_xor_sync(0xffffffffu, all[i], kBackwardGroup);
+      if (my.block_row == 0 && my.unit < u) part[i * u + my.unit] = sum;
+    }
+  }
+  float z = 0, r = 0, g = 0, candidate = 0;
+};
+
 // What a step of backward reads, for one unit and row.
 struct SavedStep {
   GruGates gates;
@@ -205,9 +229,11 @@ __global__ void __launch_bounds__(kRows* kUnits) backward(GruRecurrence r) {
   if (my.real) next = load_step(saved, u, dy, true);
   GruGateFactors now = gru_gate_factors(next.gates, next.previous);
   float dh = next.dy;
+  BiasSums bias;
   __syncthreads();
   for (int step = static_cast<int>(r.time) - 1; step >= 0; --step) {
     const GruGates d = gru_gate_gradients(now, dh);
+    bias.add(d);
     float* shared = reinterpret_cast<float*>(gradients[step % 2][my.block_row]) + my.unit;
     shared[0] = d.z;
     shared[kUnits] = d.r;
@@ -231,6 +257,7 @@ __global__ void __launch_bounds__(kRows* kUnits) backward(GruRecurrence r) {
     add_parts(sums);
     dh = skips + sums[0][0];
   }
+  if (r.bias_parts) bias.store(r, my);
 }
 
 Launch shape(const char* name, const GruRecurrence& r, int padded_units) {
@@ -240,6 +267,8 @@ Launch shape(const char* name, const GruRecurrence& r, int padded_units) {
 }  // namespace
 
 bool gru_persistent_fits(const Stream&, int64_t units) { return units <= kMostUnits; }
+
+int64_t gru_persistent_parts(int64_t batch) { return divide_up(batch, kRows); }
 
 void gru_persistent_forward(const Stream& stream, const GruRecurrence& r) {
   constexpr const char* kName = "gru_persistent_forward";

@@ -24,6 +24,9 @@ struct GruRecurrence {
   // [batch, time, 2 units], or [batch, 2 units] with last_only.
   float* y;         // forward
   const float* dy;  // backward
+  // Backward, if not null and the version can (persistent): [2, parts, 4 units], sums of the
+  // gradients of z, r, g and the candidate over a part of the batch and all steps.
+  float* bias_parts;
 };
 
 }  // namespace etude::kernels
@@ -37,6 +40,7 @@ void gru_stepwise_backward(const Stream& stream, const GruRecurrence& r, float* 
 // Exact fp32. Whether the weights of so many units fit into a block.
 bool gru_persistent_fits(const Stream& stream, int64_t units);
 void gru_persistent_forward(const Stream& stream, const GruRecurrence& r);
+int64_t gru_persistent_parts(int64_t batch);
 void gru_persistent_backward(const Stream& stream, const GruRecurrence& r);
 
 // In the stream's precision, tf32 or bf16.

@@ -8,10 +8,10 @@
 // for those of named rows. Both bound by latency and arithmetic: a replayed step is 30 instructions
 // an element, in a chain of about 130 cycles (exact root, exact division; the next step's scalars
 // are loaded meanwhile; without that, 190). Floors 1.5 us and, for a table of which every row has
-// been named, 3.3 us; with the chains about 3 us (35 steps) and 5 us (64). One thread an element:
-// four, as in the dense kernel, would make a chain four times as long.
-// Measured: not yet, no GPU was at hand. Registers (sm_80, sm_90a): update 52, 52 (any dim: 48,
-// 56); catch_up 64, 64; slice 72, 72; flush 56, 56; begin 29, 29; no spills.
+// been named, 3.3 us; with the chains an estimated 3 us (35 steps) and 5 us (64). One thread an
+// element: four, as in the dense kernel, would make a chain four times as long. Measured: not yet,
+// no GPU was at hand. Registers (sm_80, sm_90a): update 52, 52 (any dim: 48, 56); catch_up and
+// slice 48, 48; flush 44, 44; begin 29, 29; no spills.
 
 #include "kernels/nadam_lazy.h"
 
@@ -24,11 +24,26 @@ namespace {
 constexpr int kThreads = 128;  // a block handles a row
 constexpr int64_t kFlushBlocks = 132 * 16;
 
-// By one block; every thread calls.
-__device__ void bring_up(const NadamLazyTable& t, int64_t row, int64_t goal) {
-  const int64_t done = t.last[row];
-  __syncthreads();  // `last` is written below
-  if (done < 0 || done >= goal) return;
+// The steps that the row has done, and from now on counts as having done `goal`: the caller is the
+// one block that replays them. -1 where there is nothing to do, or another block does it, or the
+// row is named by the index `except` (null: none), whose rows are update()'s.
+__device__ int32_t claim(const NadamLazyTable& t, int64_t row, int64_t goal, int64_t count,
+                         const int32_t* except) {
+  const int32_t done = t.last[row];
+  if (done < 0 || done >= goal) return -1;
+  if (except && names_row(sorted_ids(except, count), row)) return -1;
+  return atomicCAS(t.last + row, done, static_cast<int32_t>(goal)) == done ? done : -1;
+}
+
+// By one block; every thread calls. Nobody reads the row before the launch is over.
+__device__ void bring_up(const NadamLazyTable& t, int64_t row, int64_t goal, int64_t count,
+                         const int32_t* except) {
+  SIMT_SHARED(int32_t, claimed, [1]);
+  if (threadIdx.x == 0) claimed[0] = claim(t, row, goal, count, except);
+  __syncthreads();
+  const int64_t done = claimed[0];
+  __syncthreads();  // before the next claim
+  if (done < 0) return;
   for (int64_t i = row * t.columns + threadIdx.x; i < (row + 1) * t.columns; i += kThreads) {
     float w = t.w[i], m = t.m[i], v = t.v[i];
     NadamStep now = t.scalars[done];
@@ -41,7 +56,6 @@ __device__ void bring_up(const NadamLazyTable& t, int64_t row, int64_t goal) {
     t.m[i] = m;
     t.v[i] = v;
   }
-  if (threadIdx.x == 0) t.last[row] = static_cast<int32_t>(goal);
 }
 
 // One warp a row. By bits: -0 is not yet at rest.
@@ -55,26 +69,20 @@ __global__ void begin(NadamLazyTable t) {
   }
 }
 
-__global__ void catch_up(NadamLazyTable t, int64_t count, const int32_t* index,
+// One block an id, of which the first to come claims the row.
+__global__ void catch_up(NadamLazyTable t, int64_t count, const int32_t* ids,
                          const int32_t* during) {
-  const SortedIds sorted = sorted_ids(index, count);
-  if (sorted.lengths[blockIdx.x] == 0) return;
-  const int64_t row = sorted.ids[blockIdx.x];
-  if (!during)
-    bring_up(t, row, *t.cursor);
-  else if (!names_row(sorted_ids(during, count), row))
-    bring_up(t, row, *t.cursor + 1);
+  bring_up(t, ids[blockIdx.x], *t.cursor + (during ? 1 : 0), count, during);
 }
 
-// A row that update() may be writing is named, and left alone whatever `last` says.
 __global__ void slice(NadamLazyTable t, int64_t count, const int32_t* index) {
   const int64_t done = *t.cursor, row = blockIdx.x * t.period + done % t.period;
-  if (row < t.rows && t.last[row] >= 0 && !names_row(sorted_ids(index, count), row))
-    bring_up(t, row, done + 1);
+  if (row < t.rows) bring_up(t, row, done + 1, count, index);
 }
 
 __global__ void flush(NadamLazyTable t) {
-  for (int64_t row = blockIdx.x; row < t.rows; row += gridDim.x) bring_up(t, row, *t.cursor);
+  for (int64_t row = blockIdx.x; row < t.rows; row += gridDim.x)
+    bring_up(t, row, *t.cursor, 0, nullptr);
 }
 
 // What sum_rows() does with a row's gradient.
@@ -113,8 +121,8 @@ void nadam_lazy_begin(const Stream& stream, const NadamLazyTable& t) {
 }
 
 void nadam_lazy_catch_up(const Stream& stream, const NadamLazyTable& t, int64_t count,
-                         const int32_t* index, const int32_t* during) {
-  launch(stream, {"nadam_lazy_catch_up", {blocks(count)}, {kThreads}}, catch_up, t, count, index,
+                         const int32_t* ids, const int32_t* during) {
+  launch(stream, {"nadam_lazy_catch_up", {blocks(count)}, {kThreads}}, catch_up, t, count, ids,
          during);
 }
 

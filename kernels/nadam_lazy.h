@@ -38,16 +38,16 @@ struct NadamLazyTable {
 
 }  // namespace etude::kernels
 
-// `index` is embedding_index()'s, of `count` ids.
+// `index` and `during` are embedding_index()'s, of `count` ids.
 // clang-format off
 ETUDE_ON_DEVICE(
 // At *cursor = 0, with w, m and v as they are: after a flush(), or from a checkpoint.
 void nadam_lazy_begin(const Stream& stream, const NadamLazyTable& table);
-// `during` null: before the step of the ids. Otherwise the ids are the next minibatch's, and
-// `during` is the index of the one that is in work: its rows are left to update(), the others get
-// *cursor + 1 steps done. That may run beside the step, but not beside slice().
+// The rows that ids [count] name. `during` null: before the step of these ids. Otherwise they are the
+// next minibatch's, and `during` is the index of the one in work: its rows are left to update(), the
+// others get *cursor + 1 steps done. That may run beside the whole step.
 void nadam_lazy_catch_up(const Stream& stream, const NadamLazyTable& table, int64_t count,
-                         const int32_t* index, const int32_t* during);
+                         const int32_t* ids, const int32_t* during);
 // dy [count, columns]. The named rows have done *cursor steps.
 void nadam_lazy_update(const Stream& stream, const NadamLazyTable& table, int64_t count,
                        const int32_t* index, const float* dy);

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kernels/parallel.h"
-#include "tests/cases_elementwise.h"
+#include "tests/elementwise_cases.h"
 #include "tests/reference/philox.h"
 
 using namespace etude;

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/cases_elementwise.h"
+#include "tests/elementwise_cases.h"
 
 using namespace etude;
 using namespace etude::tests;

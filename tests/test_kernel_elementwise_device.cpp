@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/cases_elementwise.h"
+#include "tests/elementwise_cases.h"
 #include "tests/reference/device.h"
 
 using namespace etude;

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "tests/cases_embedding.h"
+#include "tests/embedding_case.h"
 
 using namespace etude;
 using namespace etude::tests;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "tests/cases_embedding.h"
+#include "tests/embedding_case.h"
 #include "tests/reference/device.h"
 
 using namespace etude;

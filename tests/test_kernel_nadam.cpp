@@ -7,7 +7,7 @@
 
 #include "kernels/nadam.h"
 #include "kernels/parallel.h"
-#include "tests/cases_nadam.h"
+#include "tests/nadam_case.h"
 #include "tests/reference/harness.h"
 #include "tests/reference/nadam.h"
 #include "tests/reference/vectors.h"

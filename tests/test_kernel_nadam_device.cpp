@@ -6,7 +6,7 @@
 
 #include "kernels/embedding.h"
 #include "kernels/nadam.h"
-#include "tests/cases_nadam.h"
+#include "tests/nadam_case.h"
 #include "tests/reference/device.h"
 
 using namespace etude;

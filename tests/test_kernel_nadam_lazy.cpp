@@ -75,7 +75,7 @@ class Twins {
         dy_(stream, c.shape.count * c.shape.dim),
         ids_(stream, c.shape.count),
         index_(stream, kernels::simt::embedding_index_size(c.shape)),
-        next_(stream, kernels::simt::embedding_index_size(c.shape)),
+        next_(stream, c.shape.count),
         last_(stream, c.shape.classes),
         cursor_(stream, 1),
         scalars_(stream, c.plan),
@@ -92,11 +92,12 @@ class Twins {
   void step(int64_t number) {
     const EmbeddingShape& s = case_.shape;
     const Ids ids = ids_of_step(s, number);
-    sort(ids, index_);
+    put(stream_, ids_, ids);
+    DEVICE_CALL(stream_, embedding_index, s, ids_.data(), index_.data());
     put(stream_, dy_,
         to_float(random_numbers(s.count * s.dim, 5000 + static_cast<uint64_t>(number))));
     if (!caught_up_)
-      DEVICE_CALL(stream_, nadam_lazy_catch_up, table_, s.count, index_.data(), nullptr);
+      DEVICE_CALL(stream_, nadam_lazy_catch_up, table_, s.count, ids_.data(), nullptr);
     check_what_forward_reads(ids);
     const int64_t done = number % case_.plan;
     DEVICE_CALL(stream_, embedding_backward, s, index_.data(), dy_.data(), g_.data(),
@@ -104,7 +105,7 @@ class Twins {
     DEVICE_CALL(stream_, nadam_update, s.classes * s.dim, scalars_.data() + done,
                 {dense_.w.data(), g_.data(), dense_.m.data(), dense_.v.data()});
     if (case_.ahead) {
-      sort(ids_of_step(s, number + 1), next_);
+      put(stream_, next_, ids_of_step(s, number + 1));
       DEVICE_CALL(stream_, nadam_lazy_catch_up, table_, s.count, next_.data(), index_.data());
       caught_up_ = true;
     }
@@ -124,10 +125,6 @@ class Twins {
   }
 
  private:
-  void sort(const Ids& ids, const DeviceArray<int32_t>& index) {
-    put(stream_, ids_, ids);
-    DEVICE_CALL(stream_, embedding_index, case_.shape, ids_.data(), index.data());
-  }
   void check_what_forward_reads(const Ids& ids) const {
     const Floats dense = dense_.w.read(), lazy = lazy_.w.read();
     for (const int32_t id : ids) {
