@@ -137,8 +137,9 @@ void lazy_embedding(Suite& suite, const EmbeddingShape& shape) {
   c.shape = fmt::format("{} of {} x {}", shape.count, shape.classes, shape.dim);
   c.call = [=](const Stream& s, int) {
     auto* index = m->index->as<int32_t>();
-    ON_DEVICE(s, embedding_index, shape, m->id(p->turn++ % kMinibatches), index);
-    ON_DEVICE(s, nadam_lazy_catch_up, table, shape.count, index, nullptr);
+    const int32_t* ids = m->id(p->turn++ % kMinibatches);
+    ON_DEVICE(s, embedding_index, shape, ids, index);
+    ON_DEVICE(s, nadam_lazy_catch_up, table, shape.count, ids, nullptr);
     ON_DEVICE(s, nadam_lazy_update, table, shape.count, index, *m->dy);
     ON_DEVICE(s, nadam_lazy_slice, table, shape.count, index);
     p->end_step(s);
