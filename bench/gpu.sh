@@ -4,10 +4,11 @@ set -uo pipefail
 
 usage() {
   cat <<'TEXT'
-bench/gpu.sh pack [--data DIR] [--jobs N]
-    On the machine that builds (Debian's packages, nvcc): build/gpu, and from it build/gpu-pack.tar.gz:
-    the programs, the tests, the libraries that they need beside glibc, the commit, and with --data the
-    MIDI files. Carry that file, in a checkout of the same commit, to the machine with the GPU.
+bench/gpu.sh pack [--data DIR] [--jobs N] [--build DIR]
+    On the machine that builds (Debian's packages, nvcc): build/gpu (or the build in DIR, of preset
+    gpu), and from it build/gpu-pack.tar.xz: the programs, the tests, the libraries that they need
+    beside glibc, the commit, and with --data the MIDI files. Carry that file, in a checkout of the same
+    commit, to the machine with the GPU.
 
 bench/gpu.sh run [STAGE...] [--data DIR] [--out DIR] [--seconds N] [--precision P,...] [--models M,...] [--build DIR]
     On the machine with the GPU: takes the pack if it is there, otherwise builds (or takes the build in
@@ -33,7 +34,7 @@ TEXT
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd) || exit 1
 cd "$here" || exit 1
 pack=build/gpu-pack
-archive=build/gpu-pack.tar.gz
+archive=build/gpu-pack.tar.xz
 all_stages=(check tests sanitizer kernels models peers table curves)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -87,7 +88,7 @@ commit_json() { # BUILD
 
 tested_here() { # the tests that have anything to do with a device
   case $1 in
-  test_kernel_* | test_simt* | test_device* | test_cuda* | test_session* | test_models | test_train*) true ;;
+  test_kernel_* | test_simt* | *device* | *cuda* | test_models | test_training_run) true ;;
   *) false ;;
   esac
 }
@@ -111,7 +112,10 @@ build() {
     tail -n 20 build/log-gpu.txt >&2
     die "the build failed: build/log-gpu.txt (without Debian's packages: carry a pack here)"
   }
-  [ -e build/gpu/kernels/CMakeFiles/etude_kernels.dir/device_cuda.cu.o ] || die "build/gpu has no CUDA: is nvcc there?"
+}
+
+has_cuda() { # BUILD
+  [ -e "$1/kernels/CMakeFiles/etude_kernels.dir/device_cuda.cu.o" ]
 }
 
 # The libraries that a program loads and that are not part of glibc or of the driver.
@@ -120,30 +124,38 @@ libraries_of() {
     grep -Ev '/(libc|libm|libdl|librt|libpthread|libresolv|ld-linux-x86-64|libcuda|libnvidia[^/]*)\.so'
 }
 
-gather() { # into $pack
-  local test library
+gather() { # from $built into $pack
+  local name library
   rm -rf "$pack"
   mkdir -p "$pack/bin" "$pack/lib"
-  cp build/gpu/apps/etude build/gpu/bench/bench_kernels "$pack/bin/"
-  for test in $(names_of_tests tests/test_*.cpp); do cp "build/gpu/tests/$test" "$pack/bin/"; done
+  cp "$built/apps/etude" "$built/bench/bench_kernels" "$pack/bin/" || die "$built lacks a program"
+  for name in $(names_of_tests tests/test_*.cpp); do
+    cp "$built/tests/$name" "$pack/bin/" || say "$name is not in the pack"
+  done
   libraries_of "$pack"/bin/* | while read -r library; do cp -L "$library" "$pack/lib/"; done
   strip "$pack"/bin/* "$pack"/lib/*
   commit_json pack >"$pack/commit.json"
   if [ -n "$data" ]; then
     mkdir "$pack/data"
     find -L "$data" -maxdepth 1 -iname '*.mid*' -exec cp {} "$pack/data/" \;
+    ls "$pack"/data/*.mid* >/dev/null 2>&1 || die "$data: no MIDI files in this folder"
     basename "$(readlink -f "$data")" >"$pack/data/NAME"
   fi
 }
 
 make_pack() {
   local size
-  build
+  if [ -z "$built" ]; then
+    build
+    built=build/gpu
+  fi
+  has_cuda "$built" || say "$built has no CUDA (no nvcc?): this pack shows only that packing works"
   gather
   for program in "$pack"/bin/*; do
     LD_LIBRARY_PATH='' ldd "$program" | grep 'not found' && die "$program lacks a library"
   done
-  tar -C build -c gpu-pack | gzip -9 >"$archive" || die "$archive: not written"
+  # The tests have most of their bytes in common: a dictionary that reaches from one to the next.
+  tar -C build -c gpu-pack | xz --lzma2=preset=6,dict=64MiB -c >"$archive" || die "$archive: not written"
   size=$(($(stat -c %s "$archive") / 1048576 + 1))
   du -h --max-depth=1 "$pack" >&2
   [ "$size" -lt 40 ] || die "$archive is larger than 40 MiB"
@@ -154,15 +166,19 @@ make_pack() {
 find_programs() {
   if [ -f "$archive" ] && { [ ! -d "$pack" ] || [ "$archive" -nt "$pack/commit.json" ]; }; then
     rm -rf "$pack"
-    tar -C build -xzf "$archive" || die "$archive: cannot be unpacked"
+    # Python has xz's decoder where there is no xz.
+    "$python" -W ignore -m tarfile -e "$archive" build || die "$archive: cannot be unpacked"
     touch "$pack/commit.json"
   fi
   if [ -z "$built" ] && [ -d "$pack" ]; then
     tests_in=$here/$pack/bin
     etude=$tests_in/etude bench=$tests_in/bench_kernels
     ETUDE_COMMIT=$(cat "$pack/commit.json")
+    [[ $ETUDE_COMMIT == *"$(git rev-parse HEAD 2>/dev/null)"* ]] ||
+      say "the pack is of another commit than this checkout: $ETUDE_COMMIT"
   else
     [ -n "$built" ] || build
+    [ -n "$dry" ] || has_cuda "${built:-build/gpu}" || die "${built:-build/gpu} has no CUDA: no nvcc here?"
     built=$(readlink -f "${built:-build/gpu}")
     etude=$built/apps/etude bench=$built/bench/bench_kernels tests_in=$built/tests
     ETUDE_COMMIT=$(commit_json here)
@@ -330,11 +346,11 @@ stage_table() {
 }
 
 stage_curves() {
-  local precision model=triple
-  begin_stage curves "model=$model" "steps=$curve_steps"
+  local precision
+  begin_stage curves "model=$curve_model" "steps=$curve_steps"
   for precision in ${precisions//,/ }; do
     part "$precision" 240 "$work/result.json" "$python" bench/peers/curves.py --etude "$etude" --data "$data" \
-      --model "$model" --steps "$curve_steps" --device "$curve_device" --precision "$precision" --with-cpu \
+      --model "$curve_model" --steps "$curve_steps" --device "$curve_device" --precision "$precision" --with-cpu \
       --threads "$(nproc)" --json "$work/result.json" "${curve_more[@]}"
     tail -n 3 "$work/log" >&2
   done
@@ -344,8 +360,8 @@ stage_curves() {
 run() {
   local failed=() name
   python=${ETUDE_PYTHON-$(command -v python3)} || die "no python3 here"
-  device=cuda steps=2000 curve_steps=300 curve_device=cuda
-  small=() batch=() table_steps=() torch_device=() torch_rounds=() etude_device=(--device cuda)
+  device=cuda steps=2000 curve_steps=300 curve_device=cuda curve_model=triple
+  small=() batch=() table_steps=() torch_device=() torch_rounds=(--rounds 2 --compile-seconds 60) etude_device=(--device cuda)
   curve_more=(--limit 0.02)
   if [ -n "$dry" ]; then dry_settings; else
     nvidia-smi -L >/dev/null 2>&1 || die "no GPU here: nvidia-smi finds none (dry runs anywhere)"
@@ -369,8 +385,8 @@ run() {
 }
 
 dry_settings() {
-  device=simt out=${out:-build/gpu-dry} steps=2 curve_steps=25 curve_device=cpu
-  precisions=fp32 models=${models_given-attention}
+  device=simt out=${out:-build/gpu-dry} steps=2 curve_steps=25 curve_device=cpu curve_model=attention
+  precisions=fp32 models=attention
   small=(--small) batch=(--batch 8) table_steps=(--max-steps 2) torch_device=(--device cpu)
   torch_rounds=(--rounds 1 --repetitions 1 --steps 2 --warmup 1 --modes eager --etude-steps 12)
   etude_device=(--device cpu)

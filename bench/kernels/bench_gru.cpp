@@ -66,6 +66,8 @@ void forward(const Stream& s, GruVersion version, const Recurrence& memory, int 
       return ON_DEVICE(s, gru_persistent_forward, r);
     case GruVersion::mma:
       return ON_DEVICE(s, gru_mma_forward, r);
+    case GruVersion::cluster:
+      return ON_DEVICE(s, gru_cluster_forward, r);
     default:
       return ON_DEVICE(s, gru_stepwise_forward, r, *memory.scratch);
   }
@@ -78,6 +80,8 @@ void backward(const Stream& s, GruVersion version, const Recurrence& memory, int
       return ON_DEVICE(s, gru_persistent_backward, r);
     case GruVersion::mma:
       return ON_DEVICE(s, gru_mma_backward, r);
+    case GruVersion::cluster:
+      return ON_DEVICE(s, gru_cluster_backward, r);
     default:
       return ON_DEVICE(s, gru_stepwise_backward, r, *memory.scratch);
   }
@@ -89,6 +93,8 @@ bool can(const Stream& s, GruVersion version, int64_t units) {
       return s.precision == Precision::fp32 && ON_DEVICE(s, gru_persistent_fits, units);
     case GruVersion::mma:
       return s.precision != Precision::fp32 && ON_DEVICE(s, gru_mma_fits, units);
+    case GruVersion::cluster:
+      return ON_DEVICE(s, gru_cluster_fits, units);
     default:
       return true;
   }
@@ -100,7 +106,8 @@ struct Version {
 };
 constexpr Version kVersions[] = {{GruVersion::stepwise, "stepwise"},
                                  {GruVersion::persistent, "persistent"},
-                                 {GruVersion::mma, "mma"}};
+                                 {GruVersion::mma, "mma"},
+                                 {GruVersion::cluster, "cluster"}};
 
 // Backward needs what forward has just left, and spoils it: it is the pair without forward.
 void recurrence(Suite& suite, const Sizes& sizes, const Version& v, Precision precision) {

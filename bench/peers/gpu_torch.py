@@ -364,14 +364,13 @@ def etude_ms(
     return [row["model_ms"] + row.get("data_ms", 0.0) for row in rows[len(rows) // 4 :]]
 
 
-def measure_model(
-    model: str, data: dict[str, Any], etude: Etude | None, folder: Path, options: argparse.Namespace
-) -> dict[str, Any]:
-    """All ways to run one model, by turns: each round has every one of them once."""
-    result: dict[str, Any] = {"classes": data["classes"], "modes": {}}
+def start_steppers(
+    model: str, modes: list[str], data: dict[str, Any], result: dict[str, Any], options: argparse.Namespace
+) -> dict[str, Stepper]:
+    """One for each mode that PyTorch can do; of the others the reason."""
     steppers: dict[str, Stepper] = {}
     torch._dynamo.reset()  # the last model's compiled code
-    for mode in options.modes:
+    for mode in modes:
         if mode.startswith("compile") and time.monotonic() > options.stop_compiling:
             result["modes"][mode] = {"refused": "not tried: the time for compiling was used up"}
             continue
@@ -381,6 +380,26 @@ def measure_model(
             result["modes"][mode] = {"seconds_to_start": time.monotonic() - start}
         except Exception as error:  # the compiler's own errors have many types
             result["modes"][mode] = {"refused": first_line(error)}
+    return steppers
+
+
+def compare(result: dict[str, Any]) -> None:
+    """Etude to the best of PyTorch's modes so far."""
+    measured = {mode: row["ms"]["median"] for mode, row in result["modes"].items() if "ms" in row}
+    if not measured:
+        return
+    result["best"] = min(measured, key=measured.__getitem__)
+    if "etude_ms" in result:
+        result["times_faster"] = measured[result["best"]] / result["etude_ms"]["median"]
+        result["reached"] = [name for name, least in TARGETS.items() if result["times_faster"] >= least]
+
+
+def measure_model(
+    model: str, modes: list[str], data: dict[str, Any], result: dict[str, Any], etude: Etude | None,
+    folder: Path, options: argparse.Namespace,
+) -> None:  # fmt: skip
+    """Some ways to run one model, by turns: each round has every one of them once, and Etude if given."""
+    steppers = start_steppers(model, modes, data, result, options)
     times: dict[str, list[float]] = {mode: [] for mode in steppers}
     ours: list[float] = []
     rounds: list[float] = []
@@ -395,16 +414,10 @@ def measure_model(
                 times[mode].append(milliseconds(options.device, options.steps, stepper.step) / options.steps)
     for mode, stepper in steppers.items():
         result["modes"][mode].update(ms=spread(times[mode]), loss_per_sample=stepper.loss_per_sample())
-    if times:
-        best = min(times, key=lambda mode: statistics.median(times[mode]))
-        result["best"] = best
     if ours:
         result["etude_ms"] = spread(ours)
         result["etude_rounds_ms"] = rounds
-        if times:
-            result["times_faster"] = statistics.median(times[best]) / statistics.median(ours)
-            result["reached"] = [name for name, least in TARGETS.items() if result["times_faster"] >= least]
-    return result
+    compare(result)
 
 
 def print_model(model: str, precision: str, result: dict[str, Any]) -> None:
@@ -440,11 +453,16 @@ def models(options: argparse.Namespace, report: dict[str, Any]) -> None:
                 "inputs": inputs.to(options.device), "targets": targets.to(options.device),
                 "classes": classes, "precision": precision,
             }  # fmt: skip
-            for model in options.models.split(","):
-                result = measure_model(model, data, etude, folder, options)
-                report["models"].setdefault(model, {})[precision] = result
-                print_model(model, precision, result)
-                write(report, options.json)
+            plain = [mode for mode in options.modes if not mode.startswith("compile")]
+            compiled = [mode for mode in options.modes if mode.startswith("compile")]
+            for modes in filter(None, (plain, compiled)):  # compiling may use up the time: last
+                for model in options.models.split(","):
+                    results = report["models"].setdefault(model, {})
+                    result = results.setdefault(precision, {"classes": classes, "modes": {}})
+                    first = not result["modes"]
+                    measure_model(model, modes, data, result, etude if first else None, folder, options)
+                    print_model(model, precision, result)
+                    write(report, options.json)
 
 
 def versions(device: str) -> dict[str, Any]:
