@@ -419,10 +419,10 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Tiles are dealt so that each multiprocessor has one block.
 Layer layer_of(const VocabularyLossShape& s, const float* x, const float* w, const float* b,
                const int32_t* targets) {
   const int64_t tiles = divide_up(s.classes, kColumns);
+  const int64_t blocks = s.blocks > 0 ? s.blocks : multiprocessors();
   return {s.rows,
           s.in,
           s.classes,
@@ -431,7 +431,7 @@ Layer layer_of(const VocabularyLossShape& s, const float* x, const float* w, con
           b,
           targets,
           static_cast<int>(tiles),
-          static_cast<int>(divide_up(tiles, multiprocessors())),
+          static_cast<int>(divide_up(tiles, blocks)),
           static_cast<int>(divide_up(s.in, kDepth))};
 }
 
