@@ -414,9 +414,9 @@ inline void cp_async_16(void* shared, const void* global, int bytes = 16,
                         const etude::emulator::Site& site = SIMT_SITE("cp_async_16")) {
   etude::emulator::copy_later({shared, global, bytes, 16 - bytes}, site);
 }
-inline void cp_async_4(void* shared, const void* global,
+inline void cp_async_4(void* shared, const void* global, int bytes = 4,
                        const etude::emulator::Site& site = SIMT_SITE("cp_async_4")) {
-  etude::emulator::copy_later({shared, global, 4, 0}, site);
+  etude::emulator::copy_later({shared, global, bytes, 4 - bytes}, site);
 }
 inline void cp_async_commit() { etude::emulator::commit_copies(); }
 template <int Newest>
