@@ -17,7 +17,7 @@ __device__ inline int score_row(int r) { return score_rows() + 8 * r + lane_grou
 __device__ inline int score_column(int c) {
   return score_columns() + c / 2 * 8 + 2 * lane_member() + c % 2;
 }
-__device__ inline float& score(ScoreTiles& scores, int r, int c) {
+__device__ __forceinline__ float& score(ScoreTiles& scores, int r, int c) {
   return scores[r / 2][c / 2][r % 2 * 2 + c % 2];
 }
 
@@ -33,15 +33,18 @@ __device__ inline Span keys_of(const AttentionShape& s, int64_t i, int64_t j0) {
 
 // scores += left right^T over one piece.
 template <typename Product>
-__device__ void add_scores(ScoreTiles& scores, const Operand<Product>& left,
-                           const Operand<Product>& right, const TilePlan& plan, int piece) {
+__device__ __forceinline__ void add_scores(ScoreTiles& scores, const Operand<Product>& left,
+                                           const Operand<Product>& right, const TilePlan& plan,
+                                           int piece) {
   multiply<Order::by_row, Order::by_row>(scores, left, score_rows(), right, score_columns(), 8,
                                          kTile, piece_columns(plan, piece));
 }
 
 template <typename Product>
-__device__ void store_scores(const Operand<Product>& to, ScoreTiles& scores) {
+__device__ __forceinline__ void store_scores(const Operand<Product>& to, ScoreTiles& scores) {
+#pragma unroll
   for (int r = 0; r < 4; ++r)
+#pragma unroll
     for (int c = 0; c < 4; c += 2)
       Product::store2(to.words + score_row(r) * to.stride + score_column(c) / Product::kPerWord,
                       score(scores, r, c), score(scores, r, c + 1));
@@ -51,8 +54,8 @@ __device__ inline int result_column() { return static_cast<int>(threadIdx.x / 32
 
 // result += left right, `left` 64 x 64 as it lies or transposed.
 template <Order order, typename Product>
-__device__ void add_result(ResultTiles& result, const Operand<Product>& left,
-                           const Operand<Product>& right, int depth, int columns) {
+__device__ __forceinline__ void add_result(ResultTiles& result, const Operand<Product>& left,
+                                           const Operand<Product>& right, int depth, int columns) {
   multiply<order, Order::by_depth>(result, left, 0, right, result_column(), 64, columns, depth);
 }
 
@@ -69,10 +72,13 @@ __device__ inline void write_pair(float* to, float x, float y, int columns, bool
 }
 
 // To rows `stride` apart. Element [m][n][q] of a result is in row 16 m + 8 (q / 2) + group.
-__device__ inline void write_result(const ResultTiles& result, float* to, int64_t stride, int rows,
-                                    int columns, bool pairs, Write write) {
+__device__ __forceinline__ void write_result(const ResultTiles& result, float* to, int64_t stride,
+                                             int rows, int columns, bool pairs, Write write) {
+#pragma unroll
   for (int m = 0; m < 4; ++m)
+#pragma unroll
     for (int n = 0; n < 4; ++n)
+#pragma unroll
       for (int q = 0; q < 4; q += 2) {
         const int row = 16 * m + 4 * q + lane_group();
         const int column = result_column() + 64 * n + 2 * lane_member();

@@ -13,9 +13,12 @@ int64_t shared_bytes(const TilePlan& plan) {
 }
 
 // inner from a and da themselves: what de leaves of da is then 0 where it should be.
-__device__ void reduce_inner(const GradientRows& rows, ScoreTiles& weights, ScoreTiles& da) {
+__device__ __forceinline__ void reduce_inner(const GradientRows& rows, ScoreTiles& weights,
+                                             ScoreTiles& da) {
+#pragma unroll
   for (int r = 0; r < 4; ++r) {
     float sum = 0;
+#pragma unroll
     for (int c = 0; c < 4; ++c) sum += score(weights, r, c) * score(da, r, c);
     sum += __shfl_xor_sync(0xffffffffu, sum, 1);
     sum += __shfl_xor_sync(0xffffffffu, sum, 2);
