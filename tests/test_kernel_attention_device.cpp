@@ -147,7 +147,7 @@ constexpr Precision kPrecisions[] = {Precision::fp32, Precision::tf32, Precision
 void check(AttentionShape shape, AttentionVersion version, Precision precision) {
   shape.version = version;
   OpCase c = device_case(shape);
-  c.once = precision != Precision::fp32 && shape.batch == 1;  // adding is the same code
+  c.once = precision != Precision::fp32;  // adding is the same code
   check_on_devices(c, device_op(shape, precision), precision);
 }
 
@@ -188,8 +188,8 @@ std::vector<std::vector<float>> step(const Stream& stream, const OpCase& c,
 
 TEST_CASE("attention's simple kernels compute what the CPU's do") {
   for (AttentionShape shape : {AttentionShape{1, 1, 1, 1, 50}, AttentionShape{2, 3, 5, 1, 5},
-                               AttentionShape{2, 33, 12, 3, 50}, AttentionShape{1, 50, 100, 1, 50},
-                               AttentionShape{1, 130, 8, 1, 200}, AttentionShape{1, 66, 6, 3, 1}})
+                               AttentionShape{1, 33, 12, 3, 50}, AttentionShape{1, 50, 100, 1, 50},
+                               AttentionShape{1, 66, 8, 1, 200}, AttentionShape{1, 66, 4, 2, 1}})
     for (const bool sigmoid : {true, false}) {
       shape.sigmoid = sigmoid;
       check(shape, AttentionVersion::simple, Precision::fp32);
@@ -198,9 +198,8 @@ TEST_CASE("attention's simple kernels compute what the CPU's do") {
 
 TEST_CASE("attention's tiled kernels compute what the CPU's do, in every precision") {
   for (AttentionShape shape : {AttentionShape{1, 1, 1, 1, 50}, AttentionShape{2, 3, 5, 1, 5},
-                               AttentionShape{2, 33, 12, 3, 50}, AttentionShape{2, 65, 10, 2, 50},
-                               AttentionShape{1, 130, 8, 1, 50}, AttentionShape{1, 130, 8, 1, 200},
-                               AttentionShape{1, 70, 9, 3, 1}})
+                               AttentionShape{2, 65, 10, 2, 50}, AttentionShape{1, 130, 8, 1, 50},
+                               AttentionShape{1, 130, 9, 1, 200}, AttentionShape{1, 70, 6, 2, 1}})
     for (const bool sigmoid : {true, false})
       for (const Precision precision : kPrecisions) {
         shape.sigmoid = sigmoid;
@@ -211,13 +210,13 @@ TEST_CASE("attention's tiled kernels compute what the CPU's do, in every precisi
 TEST_CASE("attention's tiled kernels take features of more than one piece") {
   for (const Precision precision : kPrecisions) {
     check({1, 66, 264, 1, 5}, AttentionVersion::tiled, precision);
-    check({1, 3, 514, 1, 50, false}, AttentionVersion::tiled, precision);
+    check({1, 9, 514, 1, 50}, AttentionVersion::tiled, precision);
   }
 }
 
 TEST_CASE("attention's window kernel computes what the CPU's does, in every precision") {
   for (AttentionShape shape : {AttentionShape{1, 1, 1, 1, 50}, AttentionShape{2, 3, 5, 1, 5},
-                               AttentionShape{2, 33, 12, 3, 50}, AttentionShape{1, 64, 10, 2, 1}})
+                               AttentionShape{1, 33, 12, 3, 50}, AttentionShape{1, 64, 10, 2, 1}})
     for (const bool sigmoid : {true, false})
       for (const Precision precision : kPrecisions) {
         shape.sigmoid = sigmoid;
