@@ -163,9 +163,6 @@ template <Order order_a, Order order_b, typename Product, int M, int N>
 __device__ __forceinline__ void multiply(float (&c)[M][N][4], const Operand<Product>& a, int row,
                                          const Operand<Product>& b, int column, int step,
                                          int columns, int depth) {
-  [[maybe_unused]] constexpr int kAhead =
-      M * N <= 4 ? 4 : 1;  // what few products there are wait for their loads
-#pragma unroll kAhead
   for (int k = 0; k < depth; k += Product::kDepth) {
     typename Product::A left[M];
 #pragma unroll

@@ -31,13 +31,56 @@ __device__ inline Span keys_of(const AttentionShape& s, int64_t i, int64_t j0) {
   return {static_cast<int>(first_key(s, i) - j0), static_cast<int>(last_key(s, i) - j0)};
 }
 
-// scores += left right^T over one piece.
-template <typename Product>
-__device__ __forceinline__ void add_scores(ScoreTiles& scores, const Operand<Product>& left,
-                                           const Operand<Product>& right, const TilePlan& plan,
-                                           int piece) {
-  multiply<Order::by_row, Order::by_row>(scores, left, score_rows(), right, score_columns(), 8,
-                                         kTile, piece_columns(plan, piece));
+// scores[l] += left[l] right^T over columns `first` to `last` of what lies in shared memory.
+template <int L, typename Product>
+__device__ __forceinline__ void add_scores(ScoreTiles (&scores)[L],
+                                           const Source<Product> (&left)[L],
+                                           const Source<Product>& right, int first, int last) {
+  [[maybe_unused]] constexpr int kAhead = 4 / L;  // few products an operand: they wait for loads
+#pragma unroll kAhead
+  for (int k = first; k < last; k += Product::kDepth) {
+    typename Product::B b[2];
+#pragma unroll
+    for (int n = 0; n < 2; ++n)
+      b[n] = Product::template load_b<Order::by_row>(right.to, score_columns() + 8 * n, k);
+#pragma unroll
+    for (int l = 0; l < L; ++l)
+#pragma unroll
+      for (int m = 0; m < 2; ++m) {
+        const auto a =
+            Product::template load_a<Order::by_row>(left[l].to, score_rows() + 16 * m, k);
+#pragma unroll
+        for (int n = 0; n < 2; ++n) Product::multiply(scores[l][m][n], a, b[n]);
+      }
+  }
+}
+
+// The same over one piece, which is loaded meanwhile, each stage while the one before is used.
+// Begins where every thread may still read what lay there.
+template <int L, typename Product>
+__device__ __forceinline__ void load_and_score(ScoreTiles (&scores)[L],
+                                               const Source<Product> (&left)[L],
+                                               const Source<Product>& right, int64_t stride,
+                                               const TilePlan& plan, int piece) {
+  const int columns = piece_columns(plan, piece);
+  Staged next_left[L], next_right;
+#pragma unroll
+  for (int l = 0; l < L; ++l) fetch(next_left[l], left[l], stride, plan, piece, 0);
+  fetch(next_right, right, stride, plan, piece, 0);
+  __syncthreads();
+  for (int stage = 0; stage * kStage < columns; ++stage) {
+#pragma unroll
+    for (int l = 0; l < L; ++l) store(next_left[l], left[l], columns, stage);
+    store(next_right, right, columns, stage);
+    __syncthreads();
+    const int end = (stage + 1) * kStage;
+    if (end < columns) {
+#pragma unroll
+      for (int l = 0; l < L; ++l) fetch(next_left[l], left[l], stride, plan, piece, stage + 1);
+      fetch(next_right, right, stride, plan, piece, stage + 1);
+    }
+    add_scores(scores, left, right, stage * kStage, min(end, columns));
+  }
 }
 
 template <typename Product>

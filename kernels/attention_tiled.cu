@@ -127,19 +127,16 @@ __global__ void __launch_bounds__(kTileThreads)
   ResultTiles y = {};
   for (int64_t j0 = first_key(s, i0); j0 < end; j0 += kTile) {
     const int keys = tile_rows(j0, end);
-    ScoreTiles scores = {};
+    const bool load_queries = plan.pieces > 1 || j0 == first_key(s, i0);
+    const Source<Product> queries[1] = {
+        {tiles.rows, load_queries ? p.query + base + i0 * s.features : nullptr, rows}};
+    const Source<Product> x = {tiles.keys, p.x + base + j0 * s.features, keys};
+    ScoreTiles scores[1] = {};
     // A block's own piece comes last: it then lies there for the weighted sum.
-    for (int n = 1; n <= plan.pieces; ++n) {
-      const int piece = (at.chunk + n) % plan.pieces;
-      __syncthreads();
-      if (plan.pieces > 1 || j0 == first_key(s, i0))
-        load_piece(tiles.rows, p.query + base + i0 * s.features, s.features, rows, plan, piece);
-      load_piece(tiles.keys, p.x + base + j0 * s.features, s.features, keys, plan, piece);
-      __syncthreads();
-      add_scores(scores, tiles.rows, tiles.keys, plan, piece);
-    }
-    softmax.weigh(scores, i0, j0, p.ba[at.slice.head]);
-    store_scores(tiles.weights, scores);
+    for (int n = 1; n <= plan.pieces; ++n)
+      load_and_score(scores, queries, x, s.features, plan, (at.chunk + n) % plan.pieces);
+    softmax.weigh(scores[0], i0, j0, p.ba[at.slice.head]);
+    store_scores(tiles.weights, scores[0]);
     __syncthreads();
     if (!s.sigmoid) scale_rows(y, softmax.factor);
     add_result<Order::by_row>(y, tiles.weights, tiles.keys, keys, columns);
@@ -156,20 +153,17 @@ template <typename Product>
 __device__ __forceinline__ void make_products(const Tiles<Product>& tiles, const AttentionShape& s,
                                               const TilePlan& plan, const TilePlace& at,
                                               const AttentionBackwardArrays& p, int64_t i0,
-                                              int64_t j0, ScoreTiles& products, ScoreTiles& da) {
-  const int rows = tile_rows(i0, s.time), keys = tile_rows(j0, s.time);
-  const int64_t i = at.slice.features(i0), j = at.slice.features(j0);
+                                              int64_t j0, ScoreTiles (&products)[1],
+                                              ScoreTiles (&da)[1]) {
+  const int rows = tile_rows(i0, s.time);
+  const int64_t i = at.slice.features(i0);
+  const Source<Product> queries[1] = {{tiles.rows, p.query + i, rows}};
+  const Source<Product> dy[1] = {{tiles.rows, p.dy + i, rows}};
+  const Source<Product> x = {tiles.keys, p.x + at.slice.features(j0), tile_rows(j0, s.time)};
   for (int n = 1; n <= plan.pieces; ++n) {
     const int piece = (at.chunk + n) % plan.pieces;
-    __syncthreads();
-    load_piece(tiles.rows, p.query + i, s.features, rows, plan, piece);
-    load_piece(tiles.keys, p.x + j, s.features, keys, plan, piece);
-    __syncthreads();
-    add_scores(products, tiles.rows, tiles.keys, plan, piece);
-    __syncthreads();
-    load_piece(tiles.rows, p.dy + i, s.features, rows, plan, piece);
-    __syncthreads();
-    add_scores(da, tiles.rows, tiles.keys, plan, piece);
+    load_and_score(products, queries, x, s.features, plan, piece);
+    load_and_score(da, dy, {tiles.keys, nullptr, 0}, s.features, plan, piece);
   }
 }
 
@@ -188,11 +182,11 @@ __global__ void __launch_bounds__(kTileThreads)
   ResultTiles dquery = {};
   float bias_gradient = 0;
   for (int64_t j0 = first_key(s, i0); j0 < end; j0 += kTile) {
-    ScoreTiles products = {}, ds = {}, a;
+    ScoreTiles products[1] = {}, ds[1] = {}, a;
     make_products(tiles, s, plan, at, p, i0, j0, products, ds);
-    make_weights(s, rows, i0, j0, p.ba[at.slice.head], products, a);
-    bias_gradient += differentiate(rows, a, products, ds);
-    store_scores(tiles.weights, ds);
+    make_weights(s, rows, i0, j0, p.ba[at.slice.head], products[0], a);
+    bias_gradient += differentiate(rows, a, products[0], ds[0]);
+    store_scores(tiles.weights, ds[0]);
     __syncthreads();
     add_result<Order::by_row>(dquery, tiles.weights, tiles.keys, tile_rows(j0, s.time), columns);
   }
@@ -216,18 +210,19 @@ __global__ void __launch_bounds__(kTileThreads)
   ResultTiles dx = {};
   for (int64_t i0 = first_query(s, j0); i0 < end; i0 += kTile) {
     const int queries = tile_rows(i0, s.time);
-    ScoreTiles products = {}, ds = {}, a;
+    ScoreTiles products[1] = {}, ds[1] = {}, a;
     load_log_sums(rows, at.slice, p.log_sum, i0);  // of the last tile nobody reads them any more
     load_inner<Product>(rows, at.slice, plan, p.dy, p.y, i0);
     make_products(tiles, s, plan, at, p, i0, j0, products, ds);
-    make_weights(s, rows, i0, j0, p.ba[at.slice.head], products, a);
-    differentiate(rows, a, products, ds);
+    make_weights(s, rows, i0, j0, p.ba[at.slice.head], products[0], a);
+    differentiate(rows, a, products[0], ds[0]);
     store_scores(tiles.weights, a);
     __syncthreads();
     add_result<Order::by_depth>(dx, tiles.weights, tiles.rows, queries, columns);
     __syncthreads();
-    store_scores(tiles.weights, ds);
-    load_piece(tiles.rows, p.query + at.slice.features(i0), s.features, queries, plan, at.chunk);
+    store_scores(tiles.weights, ds[0]);
+    load_piece<Product>({tiles.rows, p.query + at.slice.features(i0), queries}, s.features, plan,
+                        at.chunk);
     __syncthreads();
     add_result<Order::by_depth>(dx, tiles.weights, tiles.rows, queries, columns);
   }
