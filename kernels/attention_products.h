@@ -78,6 +78,7 @@ struct ExactProduct {
     for (int d = 0; d < kDepth; ++d)
       for (int i = 0; i < 4; ++i) c[i] = __fmaf_rn(a.v[i / 2][d], b.v[i % 2][d], c[i]);
   }
+  static __device__ float rounded(float x) { return x; }
   static __device__ void store4(Word* to, const float4& v) { *reinterpret_cast<float4*>(to) = v; }
   static __device__ void store2(Word* to, float x, float y) {
     *reinterpret_cast<float2*>(to) = make_float2(x, y);
@@ -110,6 +111,7 @@ struct Tf32Product {
     return {{at<order>(o, r, d), at<order>(o, r, d + 4)}};
   }
   static __device__ void multiply(float (&c)[4], const A& a, const B& b) { mma_tf32(c, a.v, b.v); }
+  static __device__ float rounded(float x) { return __uint_as_float(to_tf32(x) & ~0x1fffu); }
   static __device__ void store4(Word* to, const float4& v) {
     *reinterpret_cast<uint4*>(to) =
         make_uint4(to_tf32(v.x), to_tf32(v.y), to_tf32(v.z), to_tf32(v.w));
@@ -148,6 +150,7 @@ struct Bf16Product {
     return {{pair<order>(o, r, d), pair<order>(o, r, d + 8)}};
   }
   static __device__ void multiply(float (&c)[4], const A& a, const B& b) { mma_bf16(c, a.v, b.v); }
+  static __device__ float rounded(float x) { return unpack_bf16_low(pack_bf16(x, 0.0f)); }
   static __device__ void store4(Word* to, const float4& v) {
     *reinterpret_cast<uint2*>(to) = make_uint2(pack_bf16(v.x, v.y), pack_bf16(v.z, v.w));
   }
@@ -157,14 +160,18 @@ struct Bf16Product {
 // c += a b, of a warp: M tiles of 16 rows from a's `row` on; N of 8 columns, the first at `column`,
 // `step` apart, those at `columns` or beyond left out. `depth` is padded with zeros to kDepth.
 template <Order order_a, Order order_b, typename Product, int M, int N>
-__device__ void multiply(float (&c)[M][N][4], const Operand<Product>& a, int row,
-                         const Operand<Product>& b, int column, int step, int columns, int depth) {
+__device__ __forceinline__ void multiply(float (&c)[M][N][4], const Operand<Product>& a, int row,
+                                         const Operand<Product>& b, int column, int step,
+                                         int columns, int depth) {
   for (int k = 0; k < depth; k += Product::kDepth) {
     typename Product::A left[M];
+#pragma unroll
     for (int m = 0; m < M; ++m) left[m] = Product::template load_a<order_a>(a, row + 16 * m, k);
+#pragma unroll
     for (int n = 0; n < N; ++n) {
       if (column + n * step >= columns) continue;
       const auto right = Product::template load_b<order_b>(b, column + n * step, k);
+#pragma unroll
       for (int m = 0; m < M; ++m) Product::multiply(c[m][n], left[m], right);
     }
   }

@@ -17,7 +17,7 @@ __device__ inline int score_row(int r) { return score_rows() + 8 * r + lane_grou
 __device__ inline int score_column(int c) {
   return score_columns() + c / 2 * 8 + 2 * lane_member() + c % 2;
 }
-__device__ inline float& score(ScoreTiles& scores, int r, int c) {
+__device__ __forceinline__ float& score(ScoreTiles& scores, int r, int c) {
   return scores[r / 2][c / 2][r % 2 * 2 + c % 2];
 }
 
@@ -31,17 +31,63 @@ __device__ inline Span keys_of(const AttentionShape& s, int64_t i, int64_t j0) {
   return {static_cast<int>(first_key(s, i) - j0), static_cast<int>(last_key(s, i) - j0)};
 }
 
-// scores += left right^T over one piece.
-template <typename Product>
-__device__ void add_scores(ScoreTiles& scores, const Operand<Product>& left,
-                           const Operand<Product>& right, const TilePlan& plan, int piece) {
-  multiply<Order::by_row, Order::by_row>(scores, left, score_rows(), right, score_columns(), 8,
-                                         kTile, piece_columns(plan, piece));
+// scores[l] += left[l] right^T over columns `first` to `last` of what lies in shared memory.
+template <int L, typename Product>
+__device__ __forceinline__ void add_scores(ScoreTiles (&scores)[L],
+                                           const Source<Product> (&left)[L],
+                                           const Source<Product>& right, int first, int last) {
+  [[maybe_unused]] constexpr int kAhead = 4 / L;  // few products an operand: they wait for loads
+#pragma unroll kAhead
+  for (int k = first; k < last; k += Product::kDepth) {
+    typename Product::B b[2];
+#pragma unroll
+    for (int n = 0; n < 2; ++n)
+      b[n] = Product::template load_b<Order::by_row>(right.to, score_columns() + 8 * n, k);
+#pragma unroll
+    for (int l = 0; l < L; ++l)
+#pragma unroll
+      for (int m = 0; m < 2; ++m) {
+        const auto a =
+            Product::template load_a<Order::by_row>(left[l].to, score_rows() + 16 * m, k);
+#pragma unroll
+        for (int n = 0; n < 2; ++n) Product::multiply(scores[l][m][n], a, b[n]);
+      }
+  }
+}
+
+// The same over one piece, which is loaded meanwhile, each stage while the one before is used.
+// Begins where every thread may still read what lay there.
+template <int L, typename Product>
+__device__ __forceinline__ void load_and_score(ScoreTiles (&scores)[L],
+                                               const Source<Product> (&left)[L],
+                                               const Source<Product>& right, int64_t stride,
+                                               const TilePlan& plan, int piece) {
+  const int columns = piece_columns(plan, piece);
+  Staged next_left[L], next_right;
+#pragma unroll
+  for (int l = 0; l < L; ++l) fetch(next_left[l], left[l], stride, plan, piece, 0);
+  fetch(next_right, right, stride, plan, piece, 0);
+  __syncthreads();
+  for (int stage = 0; stage * kStage < columns; ++stage) {
+#pragma unroll
+    for (int l = 0; l < L; ++l) store(next_left[l], left[l], columns, stage);
+    store(next_right, right, columns, stage);
+    __syncthreads();
+    const int end = (stage + 1) * kStage;
+    if (end < columns) {
+#pragma unroll
+      for (int l = 0; l < L; ++l) fetch(next_left[l], left[l], stride, plan, piece, stage + 1);
+      fetch(next_right, right, stride, plan, piece, stage + 1);
+    }
+    add_scores(scores, left, right, stage * kStage, min(end, columns));
+  }
 }
 
 template <typename Product>
-__device__ void store_scores(const Operand<Product>& to, ScoreTiles& scores) {
+__device__ __forceinline__ void store_scores(const Operand<Product>& to, ScoreTiles& scores) {
+#pragma unroll
   for (int r = 0; r < 4; ++r)
+#pragma unroll
     for (int c = 0; c < 4; c += 2)
       Product::store2(to.words + score_row(r) * to.stride + score_column(c) / Product::kPerWord,
                       score(scores, r, c), score(scores, r, c + 1));
@@ -51,8 +97,8 @@ __device__ inline int result_column() { return static_cast<int>(threadIdx.x / 32
 
 // result += left right, `left` 64 x 64 as it lies or transposed.
 template <Order order, typename Product>
-__device__ void add_result(ResultTiles& result, const Operand<Product>& left,
-                           const Operand<Product>& right, int depth, int columns) {
+__device__ __forceinline__ void add_result(ResultTiles& result, const Operand<Product>& left,
+                                           const Operand<Product>& right, int depth, int columns) {
   multiply<order, Order::by_depth>(result, left, 0, right, result_column(), 64, columns, depth);
 }
 
@@ -69,10 +115,13 @@ __device__ inline void write_pair(float* to, float x, float y, int columns, bool
 }
 
 // To rows `stride` apart. Element [m][n][q] of a result is in row 16 m + 8 (q / 2) + group.
-__device__ inline void write_result(const ResultTiles& result, float* to, int64_t stride, int rows,
-                                    int columns, bool pairs, Write write) {
+__device__ __forceinline__ void write_result(const ResultTiles& result, float* to, int64_t stride,
+                                             int rows, int columns, bool pairs, Write write) {
+#pragma unroll
   for (int m = 0; m < 4; ++m)
+#pragma unroll
     for (int n = 0; n < 4; ++n)
+#pragma unroll
       for (int q = 0; q < 4; q += 2) {
         const int row = 16 * m + 4 * q + lane_group();
         const int column = result_column() + 64 * n + 2 * lane_member();

@@ -13,9 +13,12 @@ int64_t shared_bytes(const TilePlan& plan) {
 }
 
 // inner from a and da themselves: what de leaves of da is then 0 where it should be.
-__device__ void reduce_inner(const GradientRows& rows, ScoreTiles& weights, ScoreTiles& da) {
+__device__ __forceinline__ void reduce_inner(const GradientRows& rows, ScoreTiles& weights,
+                                             ScoreTiles& da) {
+#pragma unroll
   for (int r = 0; r < 4; ++r) {
     float sum = 0;
+#pragma unroll
     for (int c = 0; c < 4; ++c) sum += score(weights, r, c) * score(da, r, c);
     sum += __shfl_xor_sync(0xffffffffu, sum, 1);
     sum += __shfl_xor_sync(0xffffffffu, sum, 2);
@@ -41,15 +44,11 @@ __global__ void __launch_bounds__(kTileThreads)
   const AttentionSlice slice = tile_place(s, plan).slice;
   const int64_t base = slice.features(0);
   const int time = static_cast<int>(s.time);
-  load_piece(queries, p.query + base, s.features, time, plan, 0);
-  load_piece(keys, p.x + base, s.features, time, plan, 0);
-  load_piece(dy, p.dy + base, s.features, time, plan, 0);
   load_log_sums(rows, slice, p.log_sum, 0);
-  __syncthreads();
-
-  ScoreTiles products = {}, ds = {}, a;
-  add_scores(products, queries, keys, plan, 0);
-  add_scores(ds, dy, keys, plan, 0);
+  const Source<Product> left[2] = {{queries, p.query + base, time}, {dy, p.dy + base, time}};
+  ScoreTiles both[2] = {}, a;
+  load_and_score(both, left, {keys, p.x + base, time}, s.features, plan, 0);
+  ScoreTiles &products = both[0], &ds = both[1];  // ds: dy x^T first
   make_weights(s, rows, 0, 0, p.ba[slice.head], products, a);
   store_scores(weights, a);
   reduce_inner(rows, a, ds);
