@@ -14,6 +14,9 @@ struct GruRecurrence {
                                      // then of the one that reads from the end
   const float* recurrent_kernel[2];  // [units, 3 units]
   const float* recurrent_bias[2];    // [3 units]
+  // b, where `projected` is x W alone and the recurrence is to add it, which `persistent` can; null
+  // where projected has it.
+  const float* bias[2];
   // One row of 5 units for each batch row and step. Forward writes z, r, g, the candidate
   // h Rg + cg, and h before the step. Backward reads them and overwrites the first four with the
   // gradients of the sums that z, r and g are functions of, and of the candidate.

@@ -6,9 +6,9 @@
 namespace etude::kernels::counted {
 
 Stream open_stream(Precision precision) { return simt::open_stream(precision); }
-void close_stream(const Stream& stream) { simt::close_stream(stream); }
+void close_stream(const Stream& stream) noexcept { simt::close_stream(stream); }
 void* allocate(const Stream& stream, int64_t bytes) { return simt::allocate(stream, bytes); }
-void release(const Stream& stream, void* memory) { simt::release(stream, memory); }
+void release(const Stream& stream, void* memory) noexcept { simt::release(stream, memory); }
 void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
   simt::copy_to_device(stream, to, from, bytes);
 }
@@ -23,7 +23,7 @@ void begin_capture(const Stream& stream) { simt::begin_capture(stream); }
 Graph end_capture(const Stream& stream) { return simt::end_capture(stream); }
 void abandon_capture(const Stream& stream) noexcept { simt::abandon_capture(stream); }
 void replay(const Stream& stream, const Graph& graph) { simt::replay(stream, graph); }
-void release_graph(const Stream& stream, Graph& graph) { simt::release_graph(stream, graph); }
+void release_graph(const Stream& stream, Graph& graph) noexcept { simt::release_graph(stream, graph); }
 
 void matmul(const Stream& stream, int64_t m, int64_t n, int64_t k, MatrixView a, MatrixView b,
             float* c, int64_t c_stride, Write write, float scale) {

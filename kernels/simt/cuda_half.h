@@ -42,7 +42,7 @@ bool has_clusters();             // of the device: sm_90 and newer
 class DynamicShared {
  public:
   template <typename T>
-  static constexpr int64_t bytes(int64_t count) {
+  __host__ __device__ static constexpr int64_t bytes(int64_t count) {
     return (count * static_cast<int64_t>(sizeof(T)) + 15) / 16 * 16;
   }
   template <typename T>

@@ -54,7 +54,7 @@ constexpr int64_t kFilled = int64_t{64} << 20;  // larger arrays keep the pages 
 
 Stream open_stream(Precision precision) { return {Device::simt, precision, new Queue}; }
 
-void close_stream(const Stream& stream) { delete &queue_of(stream); }
+void close_stream(const Stream& stream) noexcept { delete &queue_of(stream); }
 
 void* allocate(const Stream& stream, int64_t bytes) {
   refuse_in_capture(stream, "allocation");
@@ -64,7 +64,7 @@ void* allocate(const Stream& stream, int64_t bytes) {
   return memory;
 }
 
-void release(const Stream&, void* memory) {
+void release(const Stream&, void* memory) noexcept {
   device_arrays().erase(reinterpret_cast<uintptr_t>(memory));
   ::operator delete(memory, kAlignment);
 }
@@ -102,7 +102,7 @@ void replay(const Stream& stream, const Graph& graph) {
   for (const auto& work : *static_cast<std::vector<std::function<void()>>*>(graph.handle)) work();
 }
 
-void release_graph(const Stream&, Graph& graph) {
+void release_graph(const Stream&, Graph& graph) noexcept {
   delete static_cast<std::vector<std::function<void()>>*>(graph.handle);
   graph.handle = nullptr;
 }

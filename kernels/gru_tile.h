@@ -1,0 +1,66 @@
+#pragma once
+
+// The part of a GRU's recurrence that a block of gru_mma.cu, or a cluster of gru_cluster.cu, works
+// on, and how its threads reach pairs of neighbouring units there. Included behind simt.h.
+
+#include "kernels/gru_recurrence.h"
+
+namespace etude::kernels::ETUDE_DEVICE {
+
+constexpr int kBatchTile = 8;  // n of an mma
+
+// What one block sees of a recurrence: one direction, eight batch rows.
+struct Tile {
+  const float *projected, *recurrent_kernel, *recurrent_bias, *dy;
+  float *saved, *y;
+  int first;  // batch row of the tile's first
+  int rows;   // that there are, of kBatchTile
+  int time, units;
+  bool reverse, last_only;
+
+  __device__ int64_t step_row(int row, int step) const {
+    return (first + row) * time + (reverse ? time - 1 - step : step);
+  }
+  __device__ bool has_output(int step) const { return !last_only || step == time - 1; }
+  // Where the direction's half of y and dy is.
+  __device__ int64_t output(int row, int step) const {
+    return ((last_only ? first + row : step_row(row, step)) * 2 + reverse) * units;
+  }
+};
+
+// Of the batch tile of that number, in the direction blockIdx.y. Units: 0 if not known when
+// compiled.
+template <int Units>
+__device__ inline Tile tile_of(const GruRecurrence& r, int number) {
+  const bool reverse = blockIdx.y == 1;
+  Tile t;
+  t.projected = reverse ? r.projected[1] : r.projected[0];
+  t.recurrent_kernel = reverse ? r.recurrent_kernel[1] : r.recurrent_kernel[0];
+  t.recurrent_bias = reverse ? r.recurrent_bias[1] : r.recurrent_bias[0];
+  t.saved = reverse ? r.saved[1] : r.saved[0];
+  t.units = Units ? Units : static_cast<int>(r.units);
+  t.y = r.y;
+  t.dy = r.dy;
+  t.first = number * kBatchTile;
+  t.rows = min(kBatchTile, static_cast<int>(r.batch) - t.first);
+  t.time = static_cast<int>(r.time);
+  t.reverse = reverse;
+  t.last_only = r.last_only;
+  return t;
+}
+
+__device__ inline float2 load_pair(const float* from) {
+  return *reinterpret_cast<const float2*>(from);
+}
+
+// Units `unit` (even) and unit + 1 of a row of so many.
+__device__ inline void store_pair(float* row, int unit, int units, const float (&x)[2]) {
+  if (units % 2 == 0) {
+    if (unit < units) *reinterpret_cast<float2*>(row + unit) = make_float2(x[0], x[1]);
+  } else {
+    if (unit < units) row[unit] = x[0];
+    if (unit + 1 < units) row[unit + 1] = x[1];
+  }
+}
+
+}  // namespace etude::kernels::ETUDE_DEVICE

@@ -1,0 +1,55 @@
+// The GRU's recurrence with a cluster of blocks a batch tile (kernels/gru_cluster.cu).
+
+#include <doctest/doctest.h>
+
+#include "tests/reference/device.h"
+#include "tests/reference/gru_recurrence.h"
+
+using namespace etude;
+using namespace etude::tests;
+using kernels::Precision;
+
+namespace {
+
+const RecurrenceVersion kVersion = {
+    "gru_cluster",
+    [](const kernels::Stream& stream, int64_t units) {
+      return DEVICE_CALL(stream, gru_cluster_fits, units);
+    },
+    [](const kernels::Stream& stream, const kernels::GruRecurrence& r) {
+      DEVICE_CALL(stream, gru_cluster_forward, r);
+    },
+    [](const kernels::Stream& stream, const kernels::GruRecurrence& r) {
+      DEVICE_CALL(stream, gru_cluster_backward, r);
+    }};
+
+// bf16 takes the hardware's tanh, whose error is 2^-11.
+void check(const reference::RecurrenceShape& shape) {
+  check_recurrence(kVersion, shape, Precision::tf32);
+  check_recurrence(kVersion, shape, Precision::bf16, 2e-3);
+}
+
+}  // namespace
+
+TEST_CASE("the GRU's recurrence in clusters: 2, 4 and more blocks") {
+  check({9, 3, 128});
+  check({3, 3, 256});
+  check({2, 2, 512});
+}
+
+TEST_CASE("the GRU's recurrence in clusters: units that do not fill them") {
+  check({3, 1, 16});
+  check({9, 2, 48, true});
+  check({1, 3, 208, true});
+  check({1, 2, 272});
+}
+
+TEST_CASE("the GRU's recurrence in clusters leaves other units and fp32 to others") {
+  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+    const kernels::Stream stream = kernels::open_stream(kernels::Device::simt, precision);
+    CHECK(kVersion.fits(stream, 512) == (precision != Precision::fp32));
+    CHECK_FALSE(kVersion.fits(stream, 528));
+    CHECK_FALSE(kVersion.fits(stream, 100));
+    kernels::close_stream(stream);
+  }
+}
