@@ -60,10 +60,11 @@ __device__ inline void add_partials(const float* partial, int stride, int batch_
   }
 }
 
-// Into every block's shared memory.
+// Into every block's shared memory. Not unrolled where blocks are many: their addresses would take
+// the registers that the weights are in.
 template <Precision precision, int Cluster>
 __device__ inline void share_operand(uint4* operand, int unit, int batch_row, const float (&x)[2]) {
-#pragma unroll
+#pragma unroll(Cluster > 4 ? 1 : Cluster)
   for (int rank = 0; rank < Cluster; ++rank)
     store_operand<precision>(cluster_map(operand, static_cast<unsigned>(rank)), unit, batch_row,
                              x[0], x[1]);
@@ -84,6 +85,7 @@ template <int Padded, int Cluster, Precision precision>
 constexpr int64_t forward_shared() {
   using S = Shares<Padded, Cluster>;
   return DynamicShared::bytes<uint4>(2 * chunks_of<precision>(Padded)) +
+         DynamicShared::bytes<float>(3 * S::kOwn) +
          DynamicShared::bytes<float>(S::kSplits * 3 * S::kPartial);
 }
 
@@ -97,6 +99,7 @@ __global__ void __launch_bounds__(kThreads, 1) forward(GruRecurrence recurrence)
   const Lane lane = fragment_lane();
   DynamicShared shared;
   uint4* states = shared.take<uint4>(2 * kChunks);
+  float* biases = shared.take<float>(3 * S::kOwn);
   float* partials = shared.take<float>(S::kSplits * 3 * S::kPartial);
   clear_chunks(states, 2 * kChunks);
 
@@ -104,16 +107,16 @@ __global__ void __launch_bounds__(kThreads, 1) forward(GruRecurrence recurrence)
   load_weights<S::kSummed, precision>(weights, [&](int gate, int i, int k) {
     const int unit = place.rank * S::kOwn + place.row() + i;
     const int from = place.split() * S::kSummed + k;
-    return unit < t.units && from < t.units
-               ? t.recurrent_kernel[(from * 3 + gate) * static_cast<int64_t>(t.units) + unit]
-               : 0.0f;
+    return unit < t.units && from < t.units ? t.recurrent_kernel[(from * 3 + gate) * t.units + unit]
+                                            : 0.0f;
   });
   const int unit = place.unit(), row = place.batch_row();
   const bool gates = place.pair() < S::kOwn, there = gates && unit < t.units && row < t.rows;
-  float h[2] = {}, bias[3][2] = {};
-  if (gates && unit < t.units)
-    for (int i = 0; i < 6; ++i)
-      bias[i / 2][i % 2] = t.recurrent_bias[i / 2 * t.units + unit + i % 2];
+  float h[2] = {};
+  for (int i = static_cast<int>(threadIdx.x); i < 3 * S::kOwn; i += kThreads) {
+    const int of = place.rank * S::kOwn + i % S::kOwn;
+    biases[i] = of < t.units ? t.recurrent_bias[i / S::kOwn * t.units + of] : 0;
+  }
   cluster_barrier();  // everybody's states are zeros, and nobody's shared memory is yet to come
 
   const int mine = place.split() * kSummedChunks + chunk_place(lane.group, lane.member);
@@ -142,8 +145,9 @@ __global__ void __launch_bounds__(kThreads, 1) forward(GruRecurrence recurrence)
       float sums[3][2];
 #pragma unroll
       for (int gate = 0; gate < 3; ++gate) {
-        sums[gate][0] = bias[gate][0];
-        sums[gate][1] = bias[gate][1];
+        const float2 bias = load_pair(biases + gate * S::kOwn + place.pair());
+        sums[gate][0] = bias.x;
+        sums[gate][1] = bias.y;
         add_partials<S>(partials + gate * S::kPartial, 3 * S::kPartial, row, place.pair(),
                         sums[gate]);
       }
@@ -192,9 +196,8 @@ __global__ void __launch_bounds__(kThreads, 1) backward(GruRecurrence recurrence
   load_weights<S::kSummed, precision>(weights, [&](int gate, int i, int k) {
     const int unit = place.rank * S::kOwn + place.row() + i;
     const int from = place.split() * S::kSummed + k;
-    return unit < t.units && from < t.units
-               ? t.recurrent_kernel[(unit * 3 + gate) * static_cast<int64_t>(t.units) + from]
-               : 0.0f;
+    return unit < t.units && from < t.units ? t.recurrent_kernel[(unit * 3 + gate) * t.units + from]
+                                            : 0.0f;
   });
   const int unit = place.unit(), row = place.batch_row();
   const bool gates = place.pair() < S::kOwn, there = gates && unit < t.units && row < t.rows;
