@@ -18,7 +18,7 @@
 // needs no fence; more batch rows a cluster at 512 units.
 //
 // Registers on sm_90a (on sm_80 the kernels are compiled but never run), forward and backward:
-// tf32 168, 170; 250, 248; 254, 250; bf16 143, 120; 223, 219; 255, 255. Spills: at 512 units in
+// tf32 162, 174; 250, 250; 250, 250; bf16 128, 124; 221, 220; 255, 255. Spills: at 512 units in
 // bf16, 76 and 4 bytes, before the loop over steps.
 
 #include "kernels/simt/simt.h"

@@ -6,12 +6,12 @@
 // one __syncthreads a step. The state that is carried on stays fp32.
 //
 // Bound, at 128 units, 96 batch rows and 50 steps (24 of an H100's 132 SMs work), a step and SM:
-//   tensor cores    384 mma (tf32) or 192 (bf16): 384 or 192 clocks at the peak, by what others
-//                   measured of mma.sync 1.6 times that;
+//   tensor cores    384 mma (tf32) or 192 (bf16): 384 or 192 clocks at the peak, of which mma.sync
+//                   is said to reach two thirds;
 //   instructions    of one warp in one step, mma included (sm_90a): 316 forward and 307 backward in
 //                   tf32, 205 and 212 in bf16; a scheduler has two warps: twice as many clocks;
 //   special         4 (tf32) or 3 (bf16) an element forward: 256 or 192 clocks;
-//   memory          37 KB forward, 45 KB backward: 400 clocks at the 64 to 128 bytes an SM gets.
+//   memory          37 KB forward, 41 KB backward: 600 clocks at 64 bytes each, spread over the step.
 // They overlap in part. Floor 0.13 us a step (latencies); expected 0.5 us in tf32, 0.35 in bf16.
 // Measured: not yet, no GPU was at hand.
 //
