@@ -132,13 +132,24 @@ __device__ inline void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Newest) : "memory");
 }
 
-// Relative error about 2^-11 (tanh) and 2^-22 (exp2): for tf32 and bf16 kernels.
+// Relative error about 2^-11: for bf16 kernels.
 __device__ inline float tanh_approx(float x) {
   float y;
   asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 __device__ inline float sigmoid_approx(float x) { return 0.5f * tanh_approx(0.5f * x) + 0.5f; }
+// 2^x and 1 / x to 2^-22 of themselves, denormals as zeros: one instruction each.
+__device__ inline float exp2_approx(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ inline float reciprocal_approx(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
 // Within a few units in the last place: for fp32 kernels.
 __device__ inline float sigmoid_exact(float x) { return 1.0f / (1.0f + expf(-x)); }
 

@@ -453,6 +453,8 @@ void cp_async_wait() {
 
 inline float tanh_approx(float x) { return std::tanh(x); }
 inline float sigmoid_approx(float x) { return 0.5f * tanh_approx(0.5f * x) + 0.5f; }
+inline float exp2_approx(float x) { return std::exp2(x); }
+inline float reciprocal_approx(float x) { return 1.0f / x; }
 inline float sigmoid_exact(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
 inline unsigned load_acquire(const unsigned* flag) {
