@@ -18,5 +18,6 @@ void add_generate(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_forward(CLI::App& program);
 void add_report(CLI::App& program);
+void add_doctor(CLI::App& program);
 
 }  // namespace etude::apps

@@ -50,9 +50,10 @@ TokenSequence start_window(const midi::Vocabulary& vocabulary, int pitch) {
 }
 
 std::vector<TokenSequence> compose_tokens(Checkpoint& checkpoint, const Composition& composition,
+                                          const kernels::Stream& stream,
                                           const std::function<void(int64_t)>& tell) {
   Model& model = checkpoint.model;
-  Session session = make_session(model);
+  Session session = make_session(model, Nadam(), 0, stream);
   Sampler sampler(composition.sampler, 1, checkpoint.vocabulary.classes());
   const size_t pieces = composition.windows.size();
   const int64_t window = model.config().window, classes = model.config().classes;
@@ -66,7 +67,7 @@ std::vector<TokenSequence> compose_tokens(Checkpoint& checkpoint, const Composit
   for (const TokenSequence& start : composition.windows)
     inputs.insert(inputs.end(), start.begin(), start.end());
   for (int64_t n = 1; n <= composition.length; ++n) {
-    const Tensor logits =
+    const auto logits =
         session.logits({static_cast<int64_t>(pieces), window, inputs.data(), nullptr});
     for (size_t i = 0; i < pieces; ++i) {
       const int32_t token = sampler(logits.data() + static_cast<int64_t>(i) * classes, random[i]);

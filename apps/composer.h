@@ -32,6 +32,7 @@ struct Composition {
 // numbers of piece i are drawn from stream i of the seed. Class 0 never comes, nor do classes
 // without a token. `tell` hears how many tokens there are.
 std::vector<TokenSequence> compose_tokens(Checkpoint& checkpoint, const Composition& composition,
+                                          const kernels::Stream& stream,
                                           const std::function<void(int64_t)>& tell);
 
 }  // namespace etude::apps

@@ -5,6 +5,7 @@
 
 #include "apps/commands.h"
 #include "apps/data_options.h"
+#include "apps/device_options.h"
 #include "apps/evaluation.h"
 #include "apps/messages.h"
 #include "apps/model_options.h"
@@ -28,6 +29,7 @@ Examples:
     --data maestro-v3.0.0/maestro-v3.0.0.csv)";
 
 struct Options {
+  DeviceOptions device;
   std::filesystem::path checkpoint;
   DataOptions data;
   int batch = 96;
@@ -75,6 +77,7 @@ void print_text(const Options& o, const Checkpoint& checkpoint, const midi::Data
 }
 
 void evaluate(const Options& o) {
+  const OwnedStream stream = o.device.open();
   use_threads(o.threads);
   Checkpoint checkpoint = read_checkpoint(o.checkpoint);
   require_window(checkpoint, o.checkpoint);
@@ -82,7 +85,7 @@ void evaluate(const Options& o) {
   Evaluation evaluation;
   {
     Progress progress("evaluate", "windows", dataset.samples());
-    evaluation = evaluate_model(checkpoint, dataset, o.batch,
+    evaluation = evaluate_model(checkpoint, dataset, o.batch, stream.get(),
                                 [&](int64_t windows) { progress.advance(windows); });
   }
   o.json ? print_json(o, checkpoint, dataset, evaluation)
@@ -101,6 +104,7 @@ void add_evaluate(CLI::App& program) {
       ->capture_default_str()
       ->check(CLI::Range(1, 65536));
   add_threads_option(*command, options->threads);
+  add_device_options(*command, options->device);
   command->add_flag("--json", options->json, "The figures as JSON");
   command->footer(kExamples);
   command->callback([options] { evaluate(*options); });

@@ -21,14 +21,13 @@ int64_t rank(const float* logits, int64_t classes, int32_t target) {
 void add_batch(Session& session, const std::vector<int32_t>& inputs,
                const std::vector<int32_t>& targets, Evaluation& evaluation) {
   const auto size = static_cast<int64_t>(targets.size());
-  Tensor logits;
-  const Tensor losses =
-      session.losses({size, midi::kWindow, inputs.data(), targets.data()}, logits);
-  const int64_t classes = logits.size(1);
+  const auto [logits, losses] =
+      session.losses({size, midi::kWindow, inputs.data(), targets.data()});
+  const int64_t classes = std::ssize(logits) / size;
   for (int64_t i = 0; i < size; ++i) {
     const int64_t better =
         rank(logits.data() + i * classes, classes, targets[static_cast<size_t>(i)]);
-    evaluation.loss_sum += losses.data()[i];
+    evaluation.loss_sum += losses[static_cast<size_t>(i)];
     evaluation.top1 += better < 1;
     evaluation.top5 += better < 5;
   }
@@ -38,9 +37,9 @@ void add_batch(Session& session, const std::vector<int32_t>& inputs,
 }  // namespace
 
 Evaluation evaluate_model(Checkpoint& checkpoint, const midi::Dataset& dataset, int batch,
-                          const std::function<void(int64_t)>& tell) {
+                          const kernels::Stream& stream, const std::function<void(int64_t)>& tell) {
   Model& model = checkpoint.model;
-  Session session = make_session(model);
+  Session session = make_session(model, Nadam(), 0, stream);
   Evaluation evaluation;
   std::vector<int32_t> inputs, targets;
   const auto flush = [&] {

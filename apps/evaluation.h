@@ -24,6 +24,6 @@ struct Evaluation {
 
 // `tell` hears how many windows are done. Error where no target is known.
 Evaluation evaluate_model(Checkpoint& checkpoint, const midi::Dataset& dataset, int batch,
-                          const std::function<void(int64_t)>& tell);
+                          const kernels::Stream& stream, const std::function<void(int64_t)>& tell);
 
 }  // namespace etude::apps

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
+#include "apps/device_options.h"
 #include "engine/error.h"
 #include "layers/model_file.h"
 
@@ -27,7 +28,9 @@ std::vector<int32_t> parse_ids(const std::string& text) {
   }
 }
 
-void forward(const std::filesystem::path& checkpoint, const std::string& tokens) {
+void forward(const std::filesystem::path& checkpoint, const std::string& tokens,
+             const DeviceOptions& device) {
+  const OwnedStream stream = device.open();
   const std::vector<int32_t> ids = parse_ids(tokens);
   LoadedModel loaded = load_model(checkpoint);
   Model& model = loaded.model;
@@ -38,10 +41,9 @@ void forward(const std::filesystem::path& checkpoint, const std::string& tokens)
     if (id < 0 || id >= model.config().classes)
       throw Error(
           fmt::format("--tokens: id {} is not from 0 to {}", id, model.config().classes - 1));
-  Arena arena;
-  Tape tape(arena);
-  const Tensor logits = model.forward(tape, {1, window, ids.data(), nullptr});
-  const std::vector<float> values(logits.data(), logits.data() + logits.count());
+  Session session = make_session(model, Nadam(), 0, stream.get());
+  const auto logits = session.logits({1, window, ids.data(), nullptr});
+  const std::vector<float> values(logits.begin(), logits.end());
   fmt::print("{}\n", nlohmann::json{{"logits", values}}.dump());
 }
 
@@ -51,13 +53,15 @@ void add_forward(CLI::App& program) {
   auto* command = program.add_subcommand("forward", "The logits of one window, as JSON");
   auto checkpoint = std::make_shared<std::filesystem::path>();
   auto tokens = std::make_shared<std::string>();
+  auto device = std::make_shared<DeviceOptions>();
   command->add_option("--checkpoint", *checkpoint, "A model.safetensors")->required();
   command->add_option("--tokens", *tokens, "The window's token numbers, joined by commas")
       ->required();
+  add_device_options(*command, *device);
   command->footer(
       "Example:\n  etude forward --checkpoint out/triple/model.safetensors --tokens "
       "\"12,7,7,...\"");
-  command->callback([=] { forward(*checkpoint, *tokens); });
+  command->callback([=] { forward(*checkpoint, *tokens, *device); });
 }
 
 }  // namespace etude::apps

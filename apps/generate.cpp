@@ -5,6 +5,7 @@
 #include "apps/commands.h"
 #include "apps/composer.h"
 #include "apps/data_options.h"
+#include "apps/device_options.h"
 #include "apps/messages.h"
 #include "apps/model_options.h"
 #include "apps/number_checks.h"
@@ -38,6 +39,7 @@ constexpr int64_t kLongest = 1'000'000;        // columns
 constexpr uint32_t kStartStream = UINT32_MAX;  // no piece's
 
 struct Options {
+  DeviceOptions device;
   std::filesystem::path checkpoint, out, primer;
   double seconds = 40;
   RollOverrides roll;
@@ -115,6 +117,7 @@ int threads_to_use(const Options& o) {
 }
 
 void generate(const Options& o) {
+  const OwnedStream stream = o.device.open();
   use_threads(threads_to_use(o));
   Checkpoint checkpoint = read_checkpoint(o.checkpoint);
   require_window(checkpoint, o.checkpoint);
@@ -131,8 +134,8 @@ void generate(const Options& o) {
   }
   for (int i = 0; i < o.variations; ++i) check_writable(variation_path(o, i + 1));
   Progress progress("generate", "tokens", composition.length);
-  const auto drawn =
-      compose_tokens(checkpoint, composition, [&](int64_t n) { progress.advance(n); });
+  const auto drawn = compose_tokens(checkpoint, composition, stream.get(),
+                                    [&](int64_t n) { progress.advance(n); });
   for (int i = 0; i < o.variations; ++i) {
     const auto number = static_cast<size_t>(i);
     auto piece = beginning(o, checkpoint.vocabulary, composition.windows[number], primer);
@@ -186,6 +189,7 @@ void add_generate(CLI::App& program) {
       ->check(CLI::Range(1, 1000));
   add_roll_overrides(*command, options->roll, "the checkpoint's", "the checkpoint's");
   add_threads_option(*command, options->threads);
+  add_device_options(*command, options->device);
   command->footer(kExamples);
   command->callback([options] { generate(*options); });
 }

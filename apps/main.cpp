@@ -84,6 +84,7 @@ int main(int argc, char** argv) {
   add_evaluate(program);
   add_forward(program);
   add_report(program);
+  add_doctor(program);
 
   const int status = run(program, argc, argv);
   // A full disk may show itself only here.

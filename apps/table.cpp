@@ -7,6 +7,7 @@
 
 #include "apps/commands.h"
 #include "apps/data_options.h"
+#include "apps/device_options.h"
 #include "apps/durations.h"
 #include "apps/machine.h"
 #include "apps/messages.h"
@@ -34,6 +35,7 @@ Examples:
   etude table --data data/demo/midi --max-steps 20 --models rnn,triple --stack 5)";
 
 struct Options {
+  DeviceOptions device;
   DataOptions data;
   ModelOptions model;
   TrainingOptions training;
@@ -91,7 +93,8 @@ void refuse_to_overwrite(const Options& o) {
                               path.string()));
 }
 
-Row run_row(const Options& o, const ModelOptions& row, const midi::Dataset& dataset) {
+Row run_row(const Options& o, const ModelOptions& row, const midi::Dataset& dataset,
+            const kernels::Stream& stream) {
   forget_peak_memory();
   const std::string name = row_name(row);
   const auto folder = o.out.empty() ? o.out : o.out / name;
@@ -100,7 +103,7 @@ Row run_row(const Options& o, const ModelOptions& row, const midi::Dataset& data
   model.initialise(o.training.seed);
   TrainingOptions training = o.training;
   training.roll = o.data.roll.over({});
-  Trainer trainer(dataset, model, training);
+  Trainer trainer(dataset, model, training, stream);
   run_training(trainer, name, folder, "`etude train --resume` can go on with it");
   return {figures_of(trainer, name, model.params().parameter_count()), peak_memory_mib()};
 }
@@ -127,7 +130,9 @@ Json to_json(const Options& o, const midi::Dataset& dataset, double seconds_to_r
                       {"seed", o.training.seed},
                       {"max_steps", o.training.max_steps},
                       {"dropout", o.model.dropout.value_or(0.3)},
-                      {"learning_rate", o.training.nadam.learning_rate}};
+                      {"learning_rate", o.training.nadam.learning_rate},
+                      {"device", name(o.device.device)},
+                      {"precision", name(o.device.precision)}};
   for (const Row& row : rows) json["models"].push_back(to_json(row));
   return json;
 }
@@ -172,6 +177,7 @@ void print_table(const Options& o, const midi::Dataset& dataset, double seconds_
 }
 
 void table(const Options& o) {
+  const OwnedStream stream = o.device.open();
   use_threads(o.threads);
   refuse_repeated(o.models);
   refuse_to_overwrite(o);
@@ -181,7 +187,7 @@ void table(const Options& o) {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::vector<Row> rows;
-  for (const ModelOptions& row : rows_of(o)) rows.push_back(run_row(o, row, dataset));
+  for (const ModelOptions& row : rows_of(o)) rows.push_back(run_row(o, row, dataset, stream.get()));
   const std::string json = dump(to_json(o, dataset, seconds, rows)) + "\n";
   if (!o.out.empty()) write_file(o.out / "table.json", json);
   o.json ? fmt::print("{}", json) : print_table(o, dataset, seconds, rows);
@@ -205,6 +211,7 @@ void add_table(CLI::App& program) {
   add_shared_model_options(*command, options->model);
   add_training_options(*command, options->training);
   add_threads_option(*command, options->threads);
+  add_device_options(*command, options->device);
   auto* out = command->add_option("--out", options->out,
                                   "Folder for table.json and, below it, each model and its record");
   command->add_flag("--force", options->force, "Replace the table in --out")->needs(out);

@@ -3,6 +3,7 @@
 
 #include "apps/commands.h"
 #include "apps/data_options.h"
+#include "apps/device_options.h"
 #include "apps/messages.h"
 #include "apps/model_options.h"
 #include "apps/training_run.h"
@@ -25,6 +26,7 @@ Examples:
   etude train --stack 5 --data data/demo/midi --out out/five --max-steps 300 --json)";
 
 struct Options {
+  DeviceOptions device;
   DataOptions data;
   ModelOptions model;
   TrainingOptions training;
@@ -67,6 +69,7 @@ void print_json(const RunFigures& f, const std::filesystem::path& out) {
 }
 
 void train(const Options& o) {
+  const OwnedStream stream = o.device.open();
   use_threads(o.threads);
   refuse_to_overwrite(o);
   const midi::Dataset dataset = load_data(o.data);
@@ -77,7 +80,7 @@ void train(const Options& o) {
     model.initialise(o.training.seed);
   TrainingOptions training = o.training;
   training.roll = o.data.roll.over({});
-  Trainer trainer(dataset, model, training);
+  Trainer trainer(dataset, model, training, stream.get());
   prepare_folder(o.out);
   if (o.resume) trainer.resume(o.out);
   const std::string name = model.config().model;
@@ -95,6 +98,7 @@ void add_train(CLI::App& program) {
   add_model_options(*command, options->model);
   add_training_options(*command, options->training);
   add_threads_option(*command, options->threads);
+  add_device_options(*command, options->device);
   command->add_option("--out", options->out, "Folder for the model and its record")->required();
   auto* init =
       command->add_option("--init", options->init, "Start from the weights of this model file");

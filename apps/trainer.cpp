@@ -24,7 +24,7 @@ double milliseconds(Clock::duration d) {
 
 // A checkpoint with such numbers could not be read again.
 void require_finite(ParamSet& params, int64_t step) {
-  const float* values = params.values();
+  const float* values = params.on_host(ParamSet::Flat::values);
   if (!std::all_of(values, values + params.flat_size(), [](float v) { return std::isfinite(v); }))
     throw Error(
         fmt::format("step {}: weights are not finite any more; nothing was saved since. A "
@@ -55,11 +55,13 @@ void require_steps(const std::filesystem::path& path, const Metadata& stored, in
 
 }  // namespace
 
-Trainer::Trainer(const midi::Dataset& dataset, Model& model, const TrainingOptions& options)
+Trainer::Trainer(const midi::Dataset& dataset, Model& model, const TrainingOptions& options,
+                 const kernels::Stream& stream)
     : dataset_(dataset),
       model_(model),
       options_(options),
-      session_(make_session(model, Nadam(options.nadam, options.embedding_update), options.seed)) {
+      session_(make_session(model, Nadam(options.nadam, options.embedding_update), options.seed,
+                            stream)) {
   if (model.config().window != midi::kWindow)
     throw Error(fmt::format("training windows have {} tokens, the model wants {}", midi::kWindow,
                             model.config().window));
@@ -69,6 +71,7 @@ Trainer::Trainer(const midi::Dataset& dataset, Model& model, const TrainingOptio
   last_step_ = std::min(last_step_, most);
   inputs_.resize(static_cast<size_t>(options.batch * midi::kWindow));
   targets_.resize(static_cast<size_t>(options.batch));
+  if (stream.device != kernels::Device::cpu) session_.set_tokens(dataset.tokens);
   begin_epoch(0);
 }
 
@@ -93,13 +96,27 @@ int64_t Trainer::steps_of_epochs(int epochs) {
   return steps;
 }
 
-void Trainer::begin_epoch(int epoch) {
+void Trainer::begin_epoch(int epoch, int64_t position) {
   epoch_ = epoch;
-  position_ = 0;
+  position_ = position;
   order_ = midi::epoch_order(dataset_, options_.seed, epoch, options_.song_group, options_.batch);
+  if (session_.stream().device != kernels::Device::cpu)
+    session_.plan(std::span(order_).subspan(static_cast<size_t>(position * options_.batch)),
+                  options_.batch, midi::kWindow);
 }
 
-StepReport Trainer::step() {
+void Trainer::advance() {
+  if (session_.stream().device == kernels::Device::cpu)
+    step_on_cpu();
+  else
+    steps_on_device();
+  if (position_ == steps_of_epoch(epoch_)) {
+    position_ = 0;
+    if (!finished()) begin_epoch(epoch_ + 1);
+  }
+}
+
+void Trainer::step_on_cpu() {
   const auto start = Clock::now();
   for (int i = 0; i < options_.batch; ++i) {
     const int64_t offset = order_[static_cast<size_t>(position_ * options_.batch + i)];
@@ -108,22 +125,32 @@ StepReport Trainer::step() {
   }
   const auto gathered = Clock::now();
   const Batch batch{options_.batch, midi::kWindow, inputs_.data(), targets_.data()};
-  const double loss = session_.train_step(batch) / options_.batch;
-  const auto end = Clock::now();
+  const double loss = session_.train_step(batch);
+  record(loss, milliseconds(gathered - start), milliseconds(Clock::now() - gathered));
+}
 
+// The minibatches are put together on the device: that is part of the step there.
+void Trainer::steps_on_device() {
+  constexpr int64_t kAtOnce = 64;
+  const int64_t left = std::min(last_step_ - step_, steps_of_epoch(epoch_) - position_);
+  const bool gpu = session_.stream().device == kernels::Device::cuda;
+  const int64_t count = step_ == 0 || !gpu ? 1 : std::min(left, kAtOnce);
+  const auto start = Clock::now();
+  const std::vector<double> losses = session_.run(count);
+  const double ms = milliseconds(Clock::now() - start) / static_cast<double>(count);
+  for (const double loss : losses) record(loss, 0, ms);
+}
+
+void Trainer::record(double loss, double data_ms, double model_ms) {
   ++step_;
-  if (!std::isfinite(loss))
+  ++position_;
+  const double per_sample = loss / options_.batch;
+  if (!std::isfinite(per_sample))
     throw Error(
         fmt::format("step {}: the loss is not finite any more; a smaller --learning-rate "
                     "may help",
                     step_));
-  record_.push_back(
-      {step_, epoch_, loss, milliseconds(gathered - start), milliseconds(end - gathered)});
-  if (++position_ == steps_of_epoch(epoch_)) {
-    position_ = 0;
-    if (!finished()) begin_epoch(epoch_ + 1);
-  }
-  return record_.back();
+  record_.push_back({step_, epoch_, per_sample, data_ms, model_ms});
 }
 
 Metadata Trainer::identity() const {
@@ -175,8 +202,7 @@ void Trainer::go_to_step(int64_t step) {
   int epoch = 0;
   int64_t before = 0;
   while (step - before >= steps_of_epoch(epoch)) before += steps_of_epoch(epoch++);
-  begin_epoch(epoch);
-  position_ = step - before;
+  begin_epoch(epoch, step - before);
 }
 
 }  // namespace etude::apps

@@ -29,12 +29,15 @@ struct TrainingOptions {
 
 class Trainer {
  public:
-  // Both must outlive the trainer. Error where an epoch has no minibatch.
-  Trainer(const midi::Dataset& dataset, Model& model, const TrainingOptions& options);
+  // All must outlive the trainer; the model moves to the stream's device. Error where an epoch has
+  // no minibatch.
+  Trainer(const midi::Dataset& dataset, Model& model, const TrainingOptions& options,
+          const kernels::Stream& stream = {});
 
   bool finished() const { return step_ >= last_step_; }
-  // Error where the loss is not a finite number any more.
-  StepReport step();
+  // Makes the next step, or on a GPU as many as fit between two looks at the clock, never past an
+  // epoch's end. Error where a loss is not a finite number any more.
+  void advance();
 
   int64_t steps_done() const { return step_; }
   int64_t last_step() const { return last_step_; }
@@ -52,7 +55,10 @@ class Trainer {
 
  private:
   int64_t steps_of_epoch(int epoch);
-  void begin_epoch(int epoch);
+  void begin_epoch(int epoch, int64_t position = 0);
+  void step_on_cpu();
+  void steps_on_device();
+  void record(double loss, double data_ms, double model_ms);
   void go_to_step(int64_t step);
   Metadata identity() const;  // what a resumed run must agree with
 

@@ -69,7 +69,8 @@ void run_training(Trainer& trainer, const std::string& title, const std::filesys
   StopRequest request;
   Progress progress(title, "steps", trainer.last_step(), trainer.steps_done());
   while (!trainer.finished()) {
-    const StepReport report = trainer.step();
+    trainer.advance();
+    const StepReport& report = trainer.record().back();
     progress.advance(report.step,
                      fmt::format("epoch {}/{}  loss {:.4f}", report.epoch + 1,
                                  trainer.options().epochs, recent_loss(trainer.record())));

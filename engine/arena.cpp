@@ -1,23 +1,17 @@
 #include "engine/arena.h"
 
 #include <algorithm>
-#include <new>
 
 namespace etude {
 namespace {
 
-constexpr auto kAlignment = std::align_val_t{64};
 constexpr int64_t kLine = 16;                // floats on a cache line
 constexpr int64_t kSmallestChunk = 1 << 20;  // floats
 
 }  // namespace
 
-void Arena::Free::operator()(float* p) const { ::operator delete(p, kAlignment); }
-
-Arena::Chunk Arena::make_chunk(int64_t size) {
-  const auto bytes = static_cast<size_t>(size) * sizeof(float);
-  return {std::unique_ptr<float, Free>(static_cast<float*>(::operator new(bytes, kAlignment))),
-          size, 0};
+Arena::Chunk Arena::make_chunk(int64_t size) const {
+  return {DeviceMemory(stream_, size * static_cast<int64_t>(sizeof(float))), size, 0};
 }
 
 float* Arena::take(int64_t count) {
@@ -27,7 +21,7 @@ float* Arena::take(int64_t count) {
     chunks_.push_back(make_chunk(std::max({size, kSmallestChunk, last})));
   }
   Chunk& chunk = chunks_.back();
-  float* p = chunk.data.get() + chunk.used;
+  float* p = chunk.memory.as<float>() + chunk.used;
   chunk.used += size;
   return p;
 }

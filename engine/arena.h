@@ -5,13 +5,19 @@
 // the same addresses from the second step on.
 
 #include <cstdint>
-#include <memory>
 #include <vector>
+
+#include "engine/memory.h"
 
 namespace etude {
 
 class Arena {
  public:
+  // Its memory is the stream's device's.
+  explicit Arena(const kernels::Stream& stream = {}) : stream_(stream) {}
+
+  const kernels::Stream& stream() const { return stream_; }
+
   // Uninitialised, on a cache line; owned by the arena and valid until rewind().
   float* take(int64_t count);
 
@@ -22,14 +28,12 @@ class Arena {
   int64_t bytes() const;  // reserved
 
  private:
-  struct Free {
-    void operator()(float* p) const;
-  };
   struct Chunk {
-    std::unique_ptr<float, Free> data;
-    int64_t size = 0, used = 0;
+    DeviceMemory memory;
+    int64_t size, used;  // floats
   };
-  static Chunk make_chunk(int64_t size);
+  Chunk make_chunk(int64_t size) const;
+  kernels::Stream stream_;
   std::vector<Chunk> chunks_;
 };
 

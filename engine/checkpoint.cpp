@@ -28,15 +28,21 @@ void require_format(const Safetensors& file, const std::filesystem::path& path,
 
 }  // namespace
 
-void save_parameters(const std::filesystem::path& path, const ParamSet& params,
+using Flat = ParamSet::Flat;
+
+void save_parameters(const std::filesystem::path& path, ParamSet& params,
                      const Metadata& metadata) {
+  const float* values = params.on_host(Flat::values);
   std::vector<TensorData> tensors;
-  for (const Parameter& p : params.all()) tensors.push_back({p.name, p.node.shape, p.node.data});
+  for (const Parameter& p : params.all())
+    tensors.push_back({p.name, p.node.shape, values + p.offset});
   write_safetensors(path, metadata, tensors);
 }
 
 void load_parameters(const Safetensors& file, const std::filesystem::path& path, ParamSet& params) {
-  for (Parameter& p : params.all()) file.copy(p.name, p.node.shape, p.node.data);
+  float* values = params.on_host(Flat::values);
+  for (Parameter& p : params.all()) file.copy(p.name, p.node.shape, values + p.offset);
+  params.from_host(Flat::values);
   for (const std::string& name : file.names())
     if (!params.find(name))
       throw Error(
@@ -51,10 +57,12 @@ void save_optimizer(const std::filesystem::path& path, ParamSet& params, const N
   // The shortest decimal that reads back as the same double.
   progress["schedule_product"] = fmt::format("{}", optimizer.state().schedule_product);
   params.allocate_training();
+  const float* m = params.on_host(Flat::first_moments);
+  const float* v = params.on_host(Flat::second_moments);
   std::vector<TensorData> tensors;
   for (const Parameter& p : params.all()) {
-    tensors.push_back({"m." + p.name, p.node.shape, params.first_moments() + p.offset});
-    tensors.push_back({"v." + p.name, p.node.shape, params.second_moments() + p.offset});
+    tensors.push_back({"m." + p.name, p.node.shape, m + p.offset});
+    tensors.push_back({"v." + p.name, p.node.shape, v + p.offset});
   }
   write_safetensors(path, progress, tensors);
 }
@@ -63,10 +71,14 @@ Metadata load_optimizer(const std::filesystem::path& path, ParamSet& params, Nad
   const Safetensors file = Safetensors::read(path);
   require_format(file, path, "etude-optimizer");
   params.allocate_training();
+  float* m = params.on_host(Flat::first_moments);
+  float* v = params.on_host(Flat::second_moments);
   for (Parameter& p : params.all()) {
-    file.copy("m." + p.name, p.node.shape, params.first_moments() + p.offset);
-    file.copy("v." + p.name, p.node.shape, params.second_moments() + p.offset);
+    file.copy("m." + p.name, p.node.shape, m + p.offset);
+    file.copy("v." + p.name, p.node.shape, v + p.offset);
   }
+  params.from_host(Flat::first_moments);
+  params.from_host(Flat::second_moments);
   optimizer.restore(
       {number<int64_t>(file, path, "step"), number<double>(file, path, "schedule_product")});
   return file.metadata();

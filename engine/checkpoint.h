@@ -14,8 +14,7 @@ namespace etude {
 
 using Metadata = std::map<std::string, std::string>;
 
-void save_parameters(const std::filesystem::path& path, const ParamSet& params,
-                     const Metadata& metadata);
+void save_parameters(const std::filesystem::path& path, ParamSet& params, const Metadata& metadata);
 
 // Every parameter must be there in its shape, and nothing else.
 void load_parameters(const Safetensors& file, const std::filesystem::path& path, ParamSet& params);

@@ -8,8 +8,10 @@
 
 namespace etude::ops {
 
-// ids [B, T], each below V, alive until backward; table [V, F] -> [B, T, F]
-Tensor embedding(Tape& tape, const Tensor& table, const int32_t* ids, int64_t batch, int64_t time);
+// ids [B, T], each below V, alive until backward; table [V, F] -> [B, T, F]. On a device nobody
+// checks the ids, and `index` is kernels::embedding_index() of them, or null in inference.
+Tensor embedding(Tape& tape, const Tensor& table, const int32_t* ids, const int32_t* index,
+                 int64_t batch, int64_t time);
 
 struct GruDirection {
   Tensor kernel, recurrent_kernel, bias, recurrent_bias;  // kernels/gru.h gives the shapes
@@ -41,6 +43,11 @@ Tensor add(Tape& tape, const Tensor& a, const Tensor& b);
 
 // x [B, T, F] -> [B, T F], the same memory
 Tensor flatten(Tape& tape, const Tensor& x);
+
+// The output layer and the loss in one: x [B, in], w [in, V], b [V], targets [B] alive until
+// backward -> [B], in nats. Backward gives the gradient of their sum.
+Tensor vocabulary_loss(Tape& tape, const Tensor& x, const Tensor& w, const Tensor& b,
+                       const int32_t* targets);
 
 // The loss: logits [B, V], targets [B] alive until backward -> [B], in nats. Backward gives the
 // gradient of their sum, in place of the logits.

@@ -1,10 +1,30 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
 #include "kernels/attention.h"
+#include "kernels/dispatch.h"
 
 namespace etude::ops {
 
 using namespace kernels;
+
+namespace {
+
+void run_on_device(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba,
+                   const AttentionShape& shape, const Tensor& y) {
+  const Stream& stream = tape.stream();
+  float* saved = tape.scratch(ON_DEVICE_PICK(stream, attention_saved)(shape));
+  float* scratch = tape.scratch(ON_DEVICE_PICK(stream, attention_scratch)(shape));
+  const AttentionWeights weights{wa.data(), ba.data()};
+  ON_DEVICE(stream, attention_forward, shape, weights, x.data(), y.data(), saved);
+  tape.record([=, &tape] {
+    const auto dx = tape.gradient(x), dwa = tape.gradient(wa), dba = tape.gradient(ba);
+    const AttentionGradients gradients{dx.data, dx.write, dwa.data, dwa.write, dba.data, dba.write};
+    ON_DEVICE(tape.stream(), attention_backward, shape, weights, x.data(), y.data(), y.grad(),
+              saved, scratch, gradients);
+  });
+}
+
+}  // namespace
 
 Tensor attention(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba,
                  const AttentionOptions& options) {
@@ -18,12 +38,21 @@ Tensor attention(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba
   require_shape("attention", "weight", wa, {heads, features / heads, features / heads});
   require_shape("attention", "bias", ba, {heads});
 
-  const AttentionShape shape{batch, time, features, heads, options.width, options.sigmoid};
+  const AttentionShape shape{.batch = batch,
+                             .time = time,
+                             .features = features,
+                             .heads = heads,
+                             .width = options.width,
+                             .sigmoid = options.sigmoid};
   const AttentionWeights weights{wa.data(), ba.data()};
+  const Tensor y = tape.make(x.shape());
+  if (!tape.on_cpu()) {
+    run_on_device(tape, x, wa, ba, shape, y);
+    return y;
+  }
   const int64_t squares = batch * heads * time * time;
   const cpu::AttentionSaved saved{tape.scratch(x.count()), tape.scratch(squares),
                                   tape.scratch(squares)};
-  const Tensor y = tape.make(x.shape());
   cpu::attention_forward(shape, weights, x.data(), y.data(), saved);
   tape.record([=, &tape] {
     const auto dx = tape.gradient(x), dwa = tape.gradient(wa), dba = tape.gradient(ba);

@@ -20,4 +20,12 @@ inline void require_rank(const char* op, const char* what, const Tensor& x, int 
                             to_string(x.shape())));
 }
 
+// "embedding: id 7 at 3 is not below 5"
+inline void require_below(const char* op, const char* what, const int32_t* ids, int64_t count,
+                          int64_t end) {
+  for (int64_t i = 0; i < count; ++i)
+    if (ids[i] < 0 || ids[i] >= end)
+      throw Error(fmt::format("{}: {} {} at {} is not below {}", op, what, ids[i], i, end));
+}
+
 }  // namespace etude::ops

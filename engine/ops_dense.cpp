@@ -1,6 +1,7 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
 #include "kernels/dense.h"
+#include "kernels/dispatch.h"
 
 namespace etude::ops {
 
@@ -17,11 +18,11 @@ Tensor dense(Tape& tape, const Tensor& x, const Tensor& w, const Tensor& b) {
   shape.back() = out;
   const Tensor y = tape.make(shape);
   const DenseShape sizes{x.count() / in, in, out};
-  cpu::dense_forward(sizes, x.data(), w.data(), b.data(), y.data());
+  DISPATCH(tape.stream(), dense_forward, sizes, x.data(), w.data(), b.data(), y.data());
   tape.record([=, &tape] {
     const auto dx = tape.gradient(x), dw = tape.gradient(w), db = tape.gradient(b);
-    cpu::dense_backward(sizes, x.data(), w.data(), y.grad(),
-                        {dx.data, dx.write, dw.data, dw.write, db.data, db.write});
+    const DenseGradients gradients{dx.data, dx.write, dw.data, dw.write, db.data, db.write};
+    DISPATCH(tape.stream(), dense_backward, sizes, x.data(), w.data(), y.grad(), gradients);
   });
   return y;
 }

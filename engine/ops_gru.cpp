@@ -1,5 +1,6 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
+#include "kernels/dispatch.h"
 #include "kernels/gru.h"
 
 namespace etude::ops {
@@ -13,6 +14,10 @@ void check(const GruDirection& d, int64_t in, int64_t units) {
   require_shape("gru", "recurrent kernel", d.recurrent_kernel, {units, 3 * units});
   require_shape("gru", "bias", d.bias, {3 * units});
   require_shape("gru", "recurrent bias", d.recurrent_bias, {3 * units});
+}
+
+GruWeights weights_of(const GruDirection& d) {
+  return {d.kernel.data(), d.recurrent_kernel.data(), d.bias.data(), d.recurrent_bias.data()};
 }
 
 // One direction, into the columns of y that begin at `column`.
@@ -38,6 +43,33 @@ void run_direction(Tape& tape, const Tensor& x, const GruDirection& d, const Gru
   });
 }
 
+// Both directions at once, as devices do it.
+void run_on_device(Tape& tape, const Tensor& x, const GruDirection (&directions)[2],
+                   const GruShape& shape, const Tensor& y) {
+  const Stream& stream = tape.stream();
+  float* saved = tape.scratch(ON_DEVICE_PICK(stream, bidirectional_gru_saved)(shape));
+  float* scratch = tape.scratch(ON_DEVICE_PICK(stream, bidirectional_gru_scratch)(shape));
+  const GruWeights weights[2] = {weights_of(directions[0]), weights_of(directions[1])};
+  ON_DEVICE(stream, bidirectional_gru_forward, shape, weights, x.data(), y.data(), saved, scratch);
+  const GruDirection forward = directions[0], backward = directions[1];
+  tape.record([=, &tape] {
+    const GruWeights again[2] = {weights_of(forward), weights_of(backward)};
+    const auto dx = tape.gradient(x);
+    Write write{};
+    GruWeightGradients gradients[2];
+    for (int d = 0; d < 2; ++d) {
+      const GruDirection& direction = d == 0 ? forward : backward;
+      const auto dkernel = tape.gradient(direction.kernel);
+      write = dkernel.write;
+      gradients[d] = {dkernel.data, tape.gradient(direction.recurrent_kernel).data,
+                      tape.gradient(direction.bias).data,
+                      tape.gradient(direction.recurrent_bias).data};
+    }
+    ON_DEVICE(tape.stream(), bidirectional_gru_backward, shape, again, x.data(), y.grad(), saved,
+              scratch, dx.data, dx.write, gradients, write);
+  });
+}
+
 }  // namespace
 
 Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forward,
@@ -47,9 +79,17 @@ Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forwar
   const int64_t units = forward.recurrent_kernel.size(0);
   check(forward, in, units);
   check(backward, in, units);
-  GruShape shape{batch, time, in, units, false, output == GruOutput::last};
+  GruShape shape{.batch = batch,
+                 .time = time,
+                 .in = in,
+                 .units = units,
+                 .last_only = output == GruOutput::last};
   const Tensor y = output == GruOutput::last ? tape.make({batch, 2 * units})
                                              : tape.make({batch, time, 2 * units});
+  if (!tape.on_cpu()) {
+    run_on_device(tape, x, {forward, backward}, shape, y);
+    return y;
+  }
   run_direction(tape, x, forward, shape, y, 0);
   shape.reverse = true;
   run_direction(tape, x, backward, shape, y, units);

@@ -1,4 +1,5 @@
 #include "engine/ops.h"
+#include "kernels/dispatch.h"
 #include "kernels/leaky_relu.h"
 
 namespace etude::ops {
@@ -7,10 +8,11 @@ using namespace kernels;
 
 Tensor leaky_relu(Tape& tape, const Tensor& x, float slope) {
   const Tensor y = tape.make(x.shape());
-  cpu::leaky_relu_forward(x.count(), slope, x.data(), y.data());
+  DISPATCH(tape.stream(), leaky_relu_forward, x.count(), slope, x.data(), y.data());
   tape.record([=, &tape] {
     const auto dx = tape.gradient(x);
-    cpu::leaky_relu_backward(x.count(), slope, x.data(), y.grad(), dx.data, dx.write);
+    DISPATCH(tape.stream(), leaky_relu_backward, x.count(), slope, x.data(), y.grad(), dx.data,
+             dx.write);
   });
   return y;
 }

@@ -10,7 +10,7 @@ namespace etude {
 constexpr int64_t kLine = 16;  // floats on a cache line
 
 Parameter& ParamSet::add(std::string name, Shape shape) {
-  if (!values_.empty()) throw Error("parameter " + name + " comes after allocate()");
+  if (values_.data) throw Error("parameter " + name + " comes after allocate()");
   if (find(name)) throw Error("two parameters are called " + name);
   Parameter& p = parameters_.emplace_back();
   p.name = std::move(name);
@@ -20,23 +20,94 @@ Parameter& ParamSet::add(std::string name, Shape shape) {
   return p;
 }
 
+void ParamSet::allocate(Buffer& buffer) {
+  if (buffer.data) return;
+  const int64_t bytes = flat_size_ * static_cast<int64_t>(sizeof(float));
+  if (stream_.device == kernels::Device::cpu) {
+    buffer.host.assign(static_cast<size_t>(flat_size_), 0.0f);
+    buffer.data = buffer.host.data();
+  } else {
+    buffer.device = DeviceMemory(stream_, bytes);
+    buffer.data = buffer.device.as<float>();
+    kernels::clear(stream_, buffer.data, bytes);
+  }
+}
+
+void ParamSet::upload(Buffer& buffer) {
+  if (buffer.host.empty()) return;
+  const auto bytes = static_cast<int64_t>(buffer.host.size() * sizeof(float));
+  if (!buffer.device) buffer.device = DeviceMemory(stream_, bytes);
+  buffer.data = buffer.device.as<float>();
+  kernels::copy_to_device(stream_, buffer.data, buffer.host.data(), bytes);
+}
+
+void ParamSet::point_nodes() {
+  for (Parameter& p : parameters_) {
+    p.node.data = values_.data ? values_.data + p.offset : nullptr;
+    p.node.grad = gradients_.data ? gradients_.data + p.offset : nullptr;
+  }
+}
+
 void ParamSet::allocate() {
-  if (!values_.empty()) return;
-  values_.assign(static_cast<size_t>(flat_size_), 0.0f);
-  for (Parameter& p : parameters_) p.node.data = values_.data() + p.offset;
+  allocate(values_);
+  point_nodes();
 }
 
 void ParamSet::allocate_training() {
-  if (!gradients_.empty()) return;
-  for (auto* buffer : {&gradients_, &first_moments_, &second_moments_})
-    buffer->assign(static_cast<size_t>(flat_size_), 0.0f);
-  for (Parameter& p : parameters_) p.node.grad = gradients_.data() + p.offset;
+  if (gradients_.data) return;
+  for (Buffer* buffer : {&gradients_, &first_moments_, &second_moments_}) allocate(*buffer);
+  point_nodes();
+}
+
+void ParamSet::move_to(const kernels::Stream& stream) {
+  if (stream.device == stream_.device) return;
+  if (stream_.device != kernels::Device::cpu)
+    throw Error("parameters move from the CPU to a device, not back");
+  stream_ = stream;
+  for (Buffer* buffer : {&values_, &gradients_, &first_moments_, &second_moments_}) upload(*buffer);
+  kernels::synchronize(stream_);
+  point_nodes();
+}
+
+ParamSet::Buffer& ParamSet::buffer(Flat flat) {
+  switch (flat) {
+    case Flat::gradients:
+      return gradients_;
+    case Flat::first_moments:
+      return first_moments_;
+    case Flat::second_moments:
+      return second_moments_;
+    default:
+      return values_;
+  }
+}
+
+float* ParamSet::on_host(Flat flat) {
+  Buffer& b = buffer(flat);
+  b.host.resize(static_cast<size_t>(flat_size_));
+  if (b.device)
+    kernels::copy_to_host(stream_, b.host.data(), b.data,
+                          flat_size_ * static_cast<int64_t>(sizeof(float)));
+  return b.host.data();
+}
+
+void ParamSet::from_host(Flat flat) {
+  if (stream_.device == kernels::Device::cpu) return;
+  upload(buffer(flat));
+  kernels::synchronize(stream_);
 }
 
 Parameter* ParamSet::find(const std::string& name) {
   const auto found = std::find_if(parameters_.begin(), parameters_.end(),
                                   [&](const Parameter& p) { return p.name == name; });
   return found == parameters_.end() ? nullptr : &*found;
+}
+
+int64_t ParamSet::device_bytes() const {
+  int64_t total = 0;
+  for (const Buffer* b : {&values_, &gradients_, &first_moments_, &second_moments_})
+    total += b->device.bytes();
+  return total;
 }
 
 int64_t ParamSet::parameter_count() const {
@@ -51,7 +122,9 @@ void ParamSet::forget_gradients() {
 
 void ParamSet::clear_missing_gradients() {
   for (Parameter& p : parameters_)
-    if (!p.node.grad_written) std::fill_n(p.node.grad, count(p.node.shape), 0.0f);
+    if (!p.node.grad_written)
+      kernels::clear(stream_, p.node.grad,
+                     count(p.node.shape) * static_cast<int64_t>(sizeof(float)));
 }
 
 }  // namespace etude

@@ -5,7 +5,9 @@
 
 #include <deque>
 #include <string>
+#include <vector>
 
+#include "engine/memory.h"
 #include "engine/tensor.h"
 
 namespace etude {
@@ -32,12 +34,25 @@ class ParamSet {
   const std::deque<Parameter>& all() const { return parameters_; }
   Parameter* find(const std::string& name);  // null where there is none
 
+  // To the device of a stream that outlives the set; what was there goes along. Nothing happens on
+  // the device where the set is already.
+  void move_to(const kernels::Stream& stream);
+
   // Of the flat buffers; the gaps between parameters hold zeros.
   int64_t flat_size() const { return flat_size_; }
-  float* values() { return values_.data(); }
-  float* gradients() { return gradients_.data(); }
-  float* first_moments() { return first_moments_.data(); }
-  float* second_moments() { return second_moments_.data(); }
+  // Where kernels work: on the set's device.
+  float* values() { return values_.data; }
+  float* gradients() { return gradients_.data; }
+  float* first_moments() { return first_moments_.data; }
+  float* second_moments() { return second_moments_.data; }
+
+  // For files: the same numbers where the host can read them, and, after writing them, back. On
+  // the CPU this is the same memory.
+  enum class Flat { values, gradients, first_moments, second_moments };
+  float* on_host(Flat flat);
+  void from_host(Flat flat);
+
+  int64_t device_bytes() const;  // of all four buffers, as far as they are there
 
   int64_t parameter_count() const;  // without the gaps
 
@@ -45,9 +60,20 @@ class ParamSet {
   void clear_missing_gradients();  // after backward: 0 where no op has written
 
  private:
+  struct Buffer {
+    std::vector<float> host;
+    DeviceMemory device;
+    float* data = nullptr;  // the device's, or the host's on the CPU
+  };
+  Buffer& buffer(Flat flat);
+  void allocate(Buffer& buffer);
+  void upload(Buffer& buffer);
+  void point_nodes();
+
+  kernels::Stream stream_;
   std::deque<Parameter> parameters_;
   int64_t flat_size_ = 0;
-  std::vector<float> values_, gradients_, first_moments_, second_moments_;
+  Buffer values_, gradients_, first_moments_, second_moments_;
 };
 
 }  // namespace etude

@@ -11,10 +11,9 @@ namespace etude {
 
 std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-void Tape::begin(Mode mode, uint64_t seed, uint32_t step) {
+void Tape::begin(Mode mode, const Randomness& randomness) {
   mode_ = mode;
-  seed_ = seed;
-  step_ = step;
+  randomness_ = randomness;
   backwards_.clear();
   nodes_.clear();
   arena_.rewind();

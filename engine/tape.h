@@ -11,7 +11,6 @@
 
 #include "engine/arena.h"
 #include "engine/tensor.h"
-#include "kernels/philox.h"
 
 namespace etude {
 
@@ -22,12 +21,22 @@ class Tape {
   // The arena must outlive the tape.
   explicit Tape(Arena& arena) : arena_(arena) {}
 
+  // What keys the dropout masks. On devices the step lies in their memory.
+  struct Randomness {
+    uint64_t seed = 0;
+    uint32_t step = 0;
+    const uint32_t* device_step = nullptr;
+  };
+
   // Forgets everything and gives the arena's memory back. In inference nothing is recorded and
-  // dropout does nothing. `seed` and `step` key the dropout masks.
-  void begin(Mode mode, uint64_t seed = 0, uint32_t step = 0);
+  // dropout does nothing.
+  void begin(Mode mode, const Randomness& randomness);
+  void begin_inference() { begin(Mode::inference, {}); }
 
   Mode mode() const { return mode_; }
-  kernels::RandomKey random_key(uint32_t stream) const { return {seed_, stream, step_}; }
+  const kernels::Stream& stream() const { return arena_.stream(); }
+  bool on_cpu() const { return stream().device == kernels::Device::cpu; }
+  const Randomness& randomness() const { return randomness_; }
 
   // A tensor of uninitialised values; its memory is the arena's.
   Tensor make(Shape shape);
@@ -35,6 +44,14 @@ class Tape {
   // gradient is the other's.
   Tensor view(const Tensor& x, Shape shape);
   float* scratch(int64_t count) { return arena_.take(count); }
+  int32_t* int_scratch(int64_t count) { return reinterpret_cast<int32_t*>(arena_.take(count)); }
+
+  // Instead of summing an embedding's gradient into its table, backward leaves the gradients of the
+  // rows to the optimiser (kernels/nadam_lazy.h): [ids, F], the arena's.
+  void leave_row_gradients(bool yes) { leave_row_gradients_ = yes; }
+  bool leaves_row_gradients() const { return leave_row_gradients_; }
+  void set_row_gradients(const float* gradients) { row_gradients_ = gradients; }
+  const float* row_gradients() const { return row_gradients_; }
 
   void record(std::function<void()> backward);
 
@@ -50,8 +67,9 @@ class Tape {
  private:
   Arena& arena_;
   Mode mode_ = Mode::inference;
-  uint64_t seed_ = 0;
-  uint32_t step_ = 0;
+  Randomness randomness_;
+  bool leave_row_gradients_ = false;
+  const float* row_gradients_ = nullptr;
   std::deque<Node> nodes_;  // handles point into it: it must not move them
   std::vector<std::function<void()>> backwards_;
 };

@@ -13,11 +13,17 @@
 
 namespace etude::kernels {
 
+// Of the device's kernels. simple: plain loops, any size, always exact. tiled: any size. window:
+// tiled, but for time <= 64 and features / heads <= 256 one backward kernel makes every score once.
+// What does not fit falls back to tiled.
+enum class AttentionVersion { automatic, simple, tiled, window };
+
 struct AttentionShape {
   int64_t batch, time, features;
   int64_t heads = 1;   // divides features
   int64_t width = 50;  // of the band, in steps
   bool sigmoid = true;
+  AttentionVersion version = AttentionVersion::automatic;
 };
 
 struct AttentionWeights {

@@ -1,5 +1,7 @@
 #include "kernels/device.h"
 
+#include <dnnl.h>
+
 #include <cstring>
 #include <new>
 
@@ -7,6 +9,10 @@
 #include "kernels/dispatch.h"
 
 namespace etude::kernels {
+namespace {
+constexpr const char* kBuiltWithout [[maybe_unused]] =
+    "this program was built without CUDA; build it where nvcc is found, with -DETUDE_CUDA=ON";
+}  // namespace
 
 // Plain memory, at once.
 namespace cpu {
@@ -30,7 +36,7 @@ void begin_capture() { no_capture(); }
 Graph end_capture() { no_capture(); }
 void abandon_capture() {}
 void replay(const Graph&) { no_capture(); }
-void release_graph(Graph&) { no_capture(); }
+void release_graph(Graph&) {}
 
 }  // namespace
 }  // namespace cpu
@@ -43,7 +49,7 @@ Stream open_stream(Device device, Precision precision) {
 #if ETUDE_CUDA
       return cuda::open_stream(precision);
 #else
-      throw DeviceError("this program was built without CUDA: no nvcc was found");
+      throw DeviceError(kBuiltWithout);
 #endif
     default:
       if (precision != Precision::fp32)
@@ -52,9 +58,9 @@ Stream open_stream(Device device, Precision precision) {
   }
 }
 
-void close_stream(const Stream& stream) { DISPATCH(stream, close_stream); }
+void close_stream(const Stream& stream) noexcept { DISPATCH(stream, close_stream); }
 void* allocate(const Stream& stream, int64_t bytes) { return DISPATCH(stream, allocate, bytes); }
-void release(const Stream& stream, void* memory) { DISPATCH(stream, release, memory); }
+void release(const Stream& stream, void* memory) noexcept { DISPATCH(stream, release, memory); }
 void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
   DISPATCH(stream, copy_to_device, to, from, bytes);
 }
@@ -69,6 +75,22 @@ void begin_capture(const Stream& stream) { DISPATCH(stream, begin_capture); }
 Graph end_capture(const Stream& stream) { return DISPATCH(stream, end_capture); }
 void abandon_capture(const Stream& stream) noexcept { DISPATCH(stream, abandon_capture); }
 void replay(const Stream& stream, const Graph& graph) { DISPATCH(stream, replay, graph); }
-void release(const Stream& stream, Graph& graph) { DISPATCH(stream, release_graph, graph); }
+void release(const Stream& stream, Graph& graph) noexcept {
+  DISPATCH(stream, release_graph, graph);
+}
+
+std::string onednn_version() {
+  const dnnl_version_t& version = *dnnl_version();
+  return std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+         std::to_string(version.patch);
+}
+
+#if !ETUDE_CUDA  // otherwise in device_cuda.cu
+DeviceReport inspect_cuda() {
+  DeviceReport report;
+  report.problem = kBuiltWithout;
+  return report;
+}
+#endif
 
 }  // namespace etude::kernels

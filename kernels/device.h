@@ -2,7 +2,8 @@
 
 // The devices: streams, memory, copies, and steps that are captured once and replayed. On the CPU
 // all of it is plain memory and immediate. Every function throws DeviceError where the device
-// refuses; its text is one line that a user can act on.
+// refuses; its text is one line that a user can act on. Those that give something back do not: what
+// a device that has failed still holds goes with the process.
 
 #include <cstdint>
 #include <stdexcept>
@@ -15,14 +16,17 @@ namespace etude::kernels {
 struct DeviceError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+struct OutOfMemory : DeviceError {
+  using DeviceError::DeviceError;
+};
 
 // Opens the device's queue. Without a GPU, a driver, or CUDA in this build: says which is missing.
 Stream open_stream(Device device, Precision precision = Precision::fp32);
-void close_stream(const Stream& stream);
+void close_stream(const Stream& stream) noexcept;
 
 // Aligned to 256 bytes, uninitialised; alive until release().
 void* allocate(const Stream& stream, int64_t bytes);
-void release(const Stream& stream, void* memory);
+void release(const Stream& stream, void* memory) noexcept;
 
 // In the stream's order. The host's side must stay as it is until synchronize(); copy_to_host()
 // waits by itself.
@@ -43,7 +47,7 @@ void begin_capture(const Stream& stream);
 Graph end_capture(const Stream& stream);
 void abandon_capture(const Stream& stream) noexcept;  // after an error in between
 void replay(const Stream& stream, const Graph& graph);
-void release(const Stream& stream, Graph& graph);
+void release(const Stream& stream, Graph& graph) noexcept;
 
 // What `etude doctor` tells.
 struct DeviceReport {
@@ -60,5 +64,6 @@ struct DeviceReport {
   std::string cublas;  // the library's file and version, or why there is none
 };
 DeviceReport inspect_cuda();
+std::string onednn_version();  // of the CPU's matrix products
 
 }  // namespace etude::kernels

@@ -65,10 +65,10 @@ Stream open_stream(Precision precision) {
   return {Device::cuda, precision, new Queue{stream}};
 }
 
-void close_stream(const Stream& stream) {
+void close_stream(const Stream& stream) noexcept {
   Queue& queue = queue_of(stream);
   close_cublas(queue);
-  CUDA_CHECK(cudaStreamDestroy(queue.stream));
+  cudaStreamDestroy(queue.stream);
   delete &queue;
 }
 
@@ -79,15 +79,15 @@ void* allocate(const Stream&, int64_t bytes) {
     cudaGetLastError();
     size_t free = 0, total = 0;
     CUDA_CHECK(cudaMemGetInfo(&free, &total));
-    throw DeviceError("out of GPU memory: " + std::to_string(bytes >> 20) + " MiB asked, " +
+    throw OutOfMemory("out of GPU memory: " + std::to_string(bytes >> 20) + " MiB asked, " +
                       std::to_string(free >> 20) + " of " + std::to_string(total >> 20) +
-                      " MiB free; a smaller --batch needs less");
+                      " MiB free");
   }
   CUDA_CHECK(status);
   return memory;
 }
 
-void release(const Stream&, void* memory) { CUDA_CHECK(cudaFree(memory)); }
+void release(const Stream&, void* memory) noexcept { cudaFree(memory); }
 
 void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
   CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
@@ -130,8 +130,8 @@ void replay(const Stream& stream, const Graph& graph) {
   CUDA_CHECK(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph.handle), handle(stream)));
 }
 
-void release_graph(const Stream&, Graph& graph) {
-  CUDA_CHECK(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph.handle)));
+void release_graph(const Stream&, Graph& graph) noexcept {
+  cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph.handle));
   graph.handle = nullptr;
 }
 
@@ -191,3 +191,32 @@ int64_t shared_bytes_a_block() {
 bool has_clusters() { return device_properties().major >= 9; }
 
 }  // namespace etude::kernels::cuda
+
+namespace etude::kernels {
+
+DeviceReport inspect_cuda() {
+  DeviceReport report;
+  report.built = true;
+  report.runtime = CUDART_VERSION;
+  report.architectures = ETUDE_CUDA_ARCHITECTURES;
+  if (cudaDriverGetVersion(&report.driver) != cudaSuccess) report.driver = 0;
+  try {
+    const cudaDeviceProp& gpu = cuda::device_properties();
+    report.name = gpu.name;
+    report.major = gpu.major;
+    report.minor = gpu.minor;
+    report.multiprocessors = gpu.multiProcessorCount;
+    report.l2 = gpu.l2CacheSize;
+    size_t free = 0, total = 0;
+    CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    report.memory = static_cast<int64_t>(total);
+    report.free_memory = static_cast<int64_t>(free);
+    report.usable = true;
+  } catch (const DeviceError& reason) {
+    report.problem = reason.what();
+  }
+  report.cublas = cuda::describe_cublas();
+  return report;
+}
+
+}  // namespace etude::kernels

@@ -17,7 +17,7 @@ struct Queue {
 
 inline Queue& queue_of(const Stream& stream) { return *static_cast<Queue*>(stream.handle); }
 
-void close_cublas(Queue& queue);
+void close_cublas(Queue& queue) noexcept;
 // The library's file and version, or why there is none.
 std::string describe_cublas();
 

@@ -28,8 +28,9 @@ void embedding_backward(const EmbeddingShape& shape, const int32_t* ids, const f
 }  // namespace cpu
 }  // namespace etude::kernels
 
-// The ids of a minibatch in ascending order, made once and read by backward and by the sparse
-// update: so many int32_t, the caller's.
+// On a device, the ids of a minibatch in ascending order, made once and read by backward and by the
+// updates of a table (nadam.h, nadam_lazy.h): embedding_index_size() int32_t, the caller's. A row's
+// gradients are summed in an order that the ids alone decide: that of the CPU for up to 32 of them.
 // clang-format off
 ETUDE_ON_DEVICE(
 int64_t embedding_index_size(const EmbeddingShape& shape);

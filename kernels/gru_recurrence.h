@@ -14,6 +14,9 @@ struct GruRecurrence {
                                      // then of the one that reads from the end
   const float* recurrent_kernel[2];  // [units, 3 units]
   const float* recurrent_bias[2];    // [3 units]
+  // b, where `projected` is x W alone and the recurrence is to add it, which `persistent` can; null
+  // where projected has it.
+  const float* bias[2];
   // One row of 5 units for each batch row and step. Forward writes z, r, g, the candidate
   // h Rg + cg, and h before the step. Backward reads them and overwrites the first four with the
   // gradients of the sums that z, r and g are functions of, and of the candidate.
@@ -21,6 +24,9 @@ struct GruRecurrence {
   // [batch, time, 2 units], or [batch, 2 units] with last_only.
   float* y;         // forward
   const float* dy;  // backward
+  // Backward, if not null and the version can (persistent): [2, parts, 4 units], sums of the
+  // gradients of z, r, g and the candidate over a part of the batch and all steps.
+  float* bias_parts;
 };
 
 }  // namespace etude::kernels
@@ -34,6 +40,7 @@ void gru_stepwise_backward(const Stream& stream, const GruRecurrence& r, float* 
 // Exact fp32. Whether the weights of so many units fit into a block.
 bool gru_persistent_fits(const Stream& stream, int64_t units);
 void gru_persistent_forward(const Stream& stream, const GruRecurrence& r);
+int64_t gru_persistent_parts(int64_t batch);
 void gru_persistent_backward(const Stream& stream, const GruRecurrence& r);
 
 // In the stream's precision, tf32 or bf16.

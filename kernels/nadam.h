@@ -20,7 +20,8 @@ struct NadamOptions {
 };
 
 // Everything in the update that depends on the step but not on the parameter, made in double.
-struct NadamStep {
+// Aligned so that a GPU's thread reads it in two loads.
+struct alignas(16) NadamStep {
   float beta1, one_minus_beta1;
   float beta2, one_minus_beta2;
   float gradient_factor;  // lr (1 - u_t) / (1 - P_t)

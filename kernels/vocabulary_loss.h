@@ -9,15 +9,25 @@
 
 namespace etude::kernels {
 
+// How a device computes it; the CPU has one way, `separate`.
+enum class VocabularyLossVersion {
+  automatic,  // the fastest
+  separate,   // a dense layer, then softmax_cross_entropy: the logits go through memory
+  recompute,  // two fused kernels; backward makes the logits again
+};
+
 struct VocabularyLossShape {
   int64_t rows, in, classes;
+  VocabularyLossVersion version = VocabularyLossVersion::automatic;
+  int64_t blocks = 0;  // of `recompute`, at most; 0: one a multiprocessor
 };
 
 }  // namespace etude::kernels
 
 // x [rows, in], w [in, classes], b [classes], targets [rows] below classes, loss [rows] in nats.
 // backward gives the gradient of the sum of the losses. `saved` and `scratch` are the caller's, of
-// so many floats; saved lives from forward to backward, which may overwrite it.
+// so many floats and 16-byte boundaries; saved lives from forward to backward, which may overwrite
+// it, scratch no longer than a call.
 // clang-format off
 ETUDE_ON_DEVICE(
 int64_t vocabulary_loss_saved(const VocabularyLossShape& shape);

@@ -43,7 +43,6 @@ class Builder {
   std::vector<LayerPointer> finish() {
     append(make_dense("dense", params_, shape_, config_.dense));
     append(make_leaky_relu("leaky_relu", config_.leaky_slope));
-    append(make_dense("output", params_, shape_, config_.classes));
     return std::move(layers_);
   }
 
@@ -121,22 +120,37 @@ Model::Model(const ModelConfig& config) : config_(config), params_(std::make_uni
   table_ = std::make_unique<LayerParameter>(*params_, "embedding.weight",
                                             Shape{config.classes, config.embedding});
   layers_ = build(config_, *params_);
+  output_weight_ = std::make_unique<LayerParameter>(*params_, "output.weight",
+                                                    Shape{config.dense, config.classes});
+  output_bias_ = std::make_unique<LayerParameter>(*params_, "output.bias", Shape{config.classes});
 }
 
 void Model::initialise(uint64_t seed) {
   params_->allocate();
   initial::uniform(table_->tensor(), 0.05, table_->random(seed));
   for (const LayerPointer& layer : layers_) layer->initialise(seed);
+  initial::glorot_uniform(output_weight_->tensor(), config_.dense, config_.classes,
+                          output_weight_->random(seed));
 }
 
-Tensor Model::forward(Tape& tape, const Batch& batch) const {
+Tensor Model::hidden(Tape& tape, const Batch& batch) const {
   if (batch.time != config_.window)
     throw Error(
         fmt::format("the model reads windows of {} tokens, not {}", config_.window, batch.time));
   if (!table_->tensor().data()) throw Error("the model's parameters were never set");
-  Tensor x = ops::embedding(tape, table_->tensor(), batch.inputs, batch.size, batch.time);
+  Tensor x =
+      ops::embedding(tape, table_->tensor(), batch.inputs, batch.index, batch.size, batch.time);
   for (const LayerPointer& layer : layers_) x = layer->forward(tape, x);
   return x;
+}
+
+Tensor Model::forward(Tape& tape, const Batch& batch) const {
+  return ops::dense(tape, hidden(tape, batch), output_weight_->tensor(), output_bias_->tensor());
+}
+
+Tensor Model::losses(Tape& tape, const Batch& batch) const {
+  return ops::vocabulary_loss(tape, hidden(tape, batch), output_weight_->tensor(),
+                              output_bias_->tensor(), batch.targets);
 }
 
 std::vector<Model::Row> Model::summary() const {
@@ -146,14 +160,16 @@ std::vector<Model::Row> Model::summary() const {
     shape = layer->output(shape);
     rows.push_back({layer->name(), shape, layer->parameters()});
   }
+  rows.push_back({"output", {config_.classes}, output_weight_->count() + output_bias_->count()});
   return rows;
 }
 
-Session make_session(Model& model, const Nadam& optimizer, uint64_t seed) {
-  const auto forward = [&model](Tape& tape, const Batch& batch) {
-    return model.forward(tape, batch);
-  };
-  return Session(model.params(), model.embedding_table(), forward, optimizer, seed);
+Session make_session(Model& model, const Nadam& optimizer, uint64_t seed,
+                     const kernels::Stream& stream) {
+  const Network network{
+      [&model](Tape& tape, const Batch& batch) { return model.forward(tape, batch); },
+      [&model](Tape& tape, const Batch& batch) { return model.losses(tape, batch); }};
+  return Session(model.params(), model.embedding_table(), network, optimizer, seed, stream);
 }
 
 }  // namespace etude

@@ -23,6 +23,8 @@ class Model {
 
   // batch.time must be the config's window. The logits [size, classes].
   Tensor forward(Tape& tape, const Batch& batch) const;
+  // The losses [size] of batch.targets, in nats.
+  Tensor losses(Tape& tape, const Batch& batch) const;
 
   const ModelConfig& config() const { return config_; }
   ParamSet& params() { return *params_; }
@@ -40,10 +42,15 @@ class Model {
   ModelConfig config_;
   std::unique_ptr<ParamSet> params_;  // layers point into it
   std::unique_ptr<LayerParameter> table_;
-  std::vector<LayerPointer> layers_;
+  std::vector<LayerPointer> layers_;  // up to the output layer
+  std::unique_ptr<LayerParameter> output_weight_, output_bias_;
+
+  Tensor hidden(Tape& tape, const Batch& batch) const;  // the output layer's input
 };
 
-// A session that trains or evaluates the model, which must outlive it.
-Session make_session(Model& model, const Nadam& optimizer = Nadam(), uint64_t seed = 0);
+// A session that trains or evaluates the model, which must outlive it, and moves to the stream's
+// device.
+Session make_session(Model& model, const Nadam& optimizer = Nadam(), uint64_t seed = 0,
+                     const kernels::Stream& stream = {});
 
 }  // namespace etude

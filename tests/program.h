@@ -18,6 +18,7 @@
 #include "midi/compose.h"
 #include "midi/smf_write.h"
 #include "tests/midi_files.h"
+#include "tests/places.h"
 
 namespace etude::tests {
 
@@ -31,7 +32,7 @@ inline Result etude(const TemporaryFolder& folder, const std::string& arguments,
                     const std::string& environment = "") {
   const std::string out = (folder / "stdout").string(), err = (folder / "stderr").string();
   const std::string command =
-      environment + " '" ETUDE_PROGRAM "' " + arguments + " >'" + out + "' 2>'" + err + "'";
+      environment + " '" + program_path() + "' " + arguments + " >'" + out + "' 2>'" + err + "'";
   const int status = std::system(command.c_str());
   Result result{WIFEXITED(status) ? WEXITSTATUS(status) : -1, file_text(out), file_text(err)};
   std::filesystem::remove(out);
@@ -44,7 +45,7 @@ class Program {
  public:
   Program(std::vector<std::string> arguments, const std::filesystem::path& out,
           const std::filesystem::path& err) {
-    arguments.insert(arguments.begin(), ETUDE_PROGRAM);
+    arguments.insert(arguments.begin(), program_path());
     std::vector<char*> words;
     for (std::string& word : arguments) words.push_back(word.data());
     words.push_back(nullptr);
@@ -54,7 +55,7 @@ class Program {
     if (process_ > 0) return;
     std::signal(SIGINT, SIG_DFL);
     if (std::freopen(out.c_str(), "w", stdout) && std::freopen(err.c_str(), "w", stderr))
-      execv(ETUDE_PROGRAM, words.data());
+      execv(words[0], words.data());
     _exit(127);
   }
   ~Program() {

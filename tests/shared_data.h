@@ -7,13 +7,15 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/places.h"
+
 namespace etude::tests {
 
 // $ETUDE_SHARED_DATA, or ../shared/data beside the source tree.
 inline std::filesystem::path shared_data() {
   const char* given = std::getenv("ETUDE_SHARED_DATA");
   return given ? std::filesystem::path(given)
-               : std::filesystem::path(ETUDE_SOURCE_DIR) / ".." / "shared" / "data";
+               : std::filesystem::path(source_folder()) / ".." / "shared" / "data";
 }
 
 inline std::string shared(const std::string& below) { return (shared_data() / below).string(); }

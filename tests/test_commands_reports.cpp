@@ -250,3 +250,16 @@ TEST_CASE("params --json: totals of the reference") {
                                                                {"triple", 6858873}};
   for (const auto& [name, total] : totals) CHECK(json.at("parameters").at(name) == total);
 }
+
+TEST_CASE("doctor: says what is there; without a GPU that is no failure") {
+  const TemporaryFolder folder;
+  const Json json = Json::parse(etude::tests::etude(folder, "doctor --json").out);
+  CHECK(json.at("found").at("threads") >= 1);
+  CHECK(json.at("runs").at("default_device") == "cpu");
+  CHECK(contains(etude::tests::etude(folder, "doctor").out, "--device simt"));
+  const Result asked = etude::tests::etude(folder, "doctor --device cuda");
+  if (json.at("runs").at("cuda"))
+    CHECK(asked.status == 0);
+  else
+    check_failure(asked, 1, json.at("runs").at("cuda_problem"));
+}

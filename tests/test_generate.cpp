@@ -131,7 +131,7 @@ TEST_CASE("composition never emits class 0 or a class without a token") {
   CHECK(start.front() == 5);
   CHECK(start.back() == 2);
   int64_t told = 0;
-  const auto pieces = apps::compose_tokens(checkpoint, {{start, start, start}, 60, 9, {}},
+  const auto pieces = apps::compose_tokens(checkpoint, {{start, start, start}, 60, 9, {}}, {},
                                            [&](int64_t n) { told = n; });
   CHECK(told == 60);
   REQUIRE(pieces.size() == 3);

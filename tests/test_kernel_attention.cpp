@@ -1,95 +1,12 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-
-#include "kernels/attention.h"
-#include "tests/reference/attention.h"
-#include "tests/reference/harness.h"
+#include "tests/attention_cases.h"
 #include "tests/reference/vectors.h"
 
 using namespace etude;
 using namespace etude::tests;
 using kernels::AttentionShape;
-
-namespace {
-
-struct SavedArrays {
-  explicit SavedArrays(const AttentionShape& shape)
-      : query(shape.batch * shape.time * shape.features),
-        scores(shape.batch * shape.heads * shape.time * shape.time),
-        weights(shape.batch * shape.heads * shape.time * shape.time) {}
-  Guarded query, scores, weights;
-  kernels::cpu::AttentionSaved pointers() { return {query.data(), scores.data(), weights.data()}; }
-  void check() const {
-    CHECK_MESSAGE(query.guards_intact(), "written outside the saved queries");
-    CHECK_MESSAGE(scores.guards_intact(), "written outside the saved scores");
-    CHECK_MESSAGE(weights.guards_intact(), "written outside the saved weights");
-  }
-};
-
-void kernel_forward(const AttentionShape& shape, const std::vector<const float*>& in, float* y,
-                    SavedArrays& saved) {
-  kernels::cpu::attention_forward(shape, {in[1], in[2]}, in[0], y, saved.pointers());
-  saved.check();
-}
-
-void kernel_backward(const AttentionShape& shape, const std::vector<const float*>& in,
-                     const float* dy, const std::vector<Gradient>& gradients) {
-  SavedArrays saved(shape);
-  Guarded y(shape.batch * shape.time * shape.features);
-  kernel_forward(shape, in, y.data(), saved);
-  kernels::cpu::attention_backward(shape, {in[1], in[2]}, in[0], dy, saved.pointers(),
-                                   {.dx = gradients[0].data,
-                                    .dx_write = gradients[0].write,
-                                    .dwa = gradients[1].data,
-                                    .dwa_write = gradients[1].write,
-                                    .dba = gradients[2].data,
-                                    .dba_write = gradients[2].write});
-  saved.check();
-}
-
-OpCase attention_case(const AttentionShape& shape) {
-  OpCase c;
-  c.name = fmt::format("attention B{} T{} F{} heads{} width{}{}", shape.batch, shape.time,
-                       shape.features, shape.heads, shape.width, shape.sigmoid ? " sigmoid" : "");
-  const int64_t dim = shape.features / shape.heads;
-  const double scale = 2 / std::sqrt(static_cast<double>(dim));
-  // Without the sigmoid ba moves all scores of a row alike, which the softmax does not see, and a
-  // row of one score has one weight, 1, whatever the score: gradients are 0 then, and what comes
-  // out is the rounding of terms of about 1.
-  const bool one_score = shape.width == 1 || shape.time == 1;
-  const double wa_floor = one_score ? 1 : 1e-3;
-  const double ba_floor = one_score || !shape.sigmoid ? 1 : 1e-3;
-  c.inputs = {
-      {"x", random_numbers(shape.batch * shape.time * shape.features, 1), 0},
-      {"wa", random_numbers(shape.heads * dim * dim, 2, -scale, scale), 1, wa_floor},
-      {"ba", random_numbers(shape.heads, 3), 2, ba_floor},
-  };
-  c.output = {shape.batch * shape.time, shape.features};
-  c.reference_forward = [=](const Arrays& in) {
-    return reference::attention_forward(shape, {in[1], in[2]}, in[0]).y;
-  };
-  c.reference_backward = [=](const Arrays& in, const Vec& dy) -> Arrays {
-    const auto g = reference::attention_backward(shape, {in[1], in[2]}, in[0], dy);
-    return {g.dx, g.dwa, g.dba};
-  };
-  c.forward = [=](const std::vector<const float*>& in, float* y) {
-    SavedArrays saved(shape);
-    kernel_forward(shape, in, y, saved);
-  };
-  c.backward = [=](const std::vector<const float*>& in, const float* dy,
-                   const std::vector<Gradient>& gradients) {
-    kernel_backward(shape, in, dy, gradients);
-  };
-  const int64_t flops =
-      2 * shape.batch * shape.time * shape.features * (dim + 2 * std::min(shape.time, shape.width));
-  c.probes = static_cast<int>(std::clamp<int64_t>(10'000'000 / flops, 2, 64));
-  return c;
-}
-
-}  // namespace
 
 TEST_CASE("attention meets its reference with every number of heads, band and score") {
   for (const int64_t heads : {1, 2, 4})
@@ -148,8 +65,8 @@ TEST_CASE("attention saves queries, scores and weights as its contract says") {
     for (const Input& input : c.inputs) floats.push_back(to_float(input.value));
     for (const auto& f : floats) pointers.push_back(f.data());
     Guarded y(shape.batch * shape.time * shape.features);
-    SavedArrays saved(shape);
-    kernel_forward(shape, pointers, y.data(), saved);
+    AttentionSavedArrays saved(shape);
+    attention_on_cpu(shape, pointers, y.data(), saved);
     Vec scores = saved.scores.numbers();
     const Vec weights = saved.weights.numbers();
     for (size_t i = 0; i < weights.size(); ++i)

@@ -1,13 +1,10 @@
 #include <doctest/doctest.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/dropout.h"
 #include "kernels/parallel.h"
-#include "tests/reference/dropout.h"
-#include "tests/reference/harness.h"
+#include "tests/elementwise_cases.h"
 #include "tests/reference/philox.h"
 
 using namespace etude;
@@ -16,30 +13,7 @@ using kernels::RandomKey;
 
 namespace {
 
-constexpr RandomKey kKey = {0x123456789abcdef0, 7, 4711};
-
-OpCase dropout_case(int64_t n, float rate, const RandomKey& key) {
-  OpCase c;
-  c.name = fmt::format("dropout {}, rate {}", n, rate);
-  c.inputs = {{"x", random_numbers(n, 1), 0}};
-  c.output = {1, n};
-  c.reference_forward = [=](const Arrays& in) {
-    return reference::dropout_forward(rate, key, in[0]);
-  };
-  c.reference_backward = [=](const Arrays&, const Vec& dy) -> Arrays {
-    return {reference::dropout_backward(rate, key, dy)};
-  };
-  c.forward = [=](const std::vector<const float*>& in, float* y) {
-    kernels::cpu::dropout_forward(n, rate, key, in[0], y);
-  };
-  c.backward = [=](const std::vector<const float*>&, const float* dy,
-                   const std::vector<Gradient>& g) {
-    kernels::cpu::dropout_backward(n, rate, key, dy, g[0].data, g[0].write);
-  };
-  c.bits_of_threads = true;
-  c.forward_tolerance = c.backward_tolerance = 2e-7;  // 1 - rate, its inverse and one product
-  return c;
-}
+constexpr RandomKey kKey = kDropoutKey;
 
 // Which of n elements are dropped.
 std::vector<bool> mask(int64_t n, float rate, const RandomKey& key) {

@@ -7,6 +7,7 @@
 
 #include "kernels/nadam.h"
 #include "kernels/parallel.h"
+#include "tests/nadam_case.h"
 #include "tests/reference/harness.h"
 #include "tests/reference/nadam.h"
 #include "tests/reference/vectors.h"
@@ -88,15 +89,6 @@ void check_state(const std::string& what, const Kernel& kernel, const Vec& start
   check_close(what + ": m", in_units_of(kernel.m.numbers(), want.v), in_units_of(want.m, want.v),
               tolerance);
   check_close(what + ": v", ratios(kernel.v.numbers(), want.v), Vec(w.size(), 1), tolerance);
-}
-
-Vec gradient_of_step(int64_t n, int64_t step) {
-  Vec g = random_numbers(n, 100 + static_cast<uint64_t>(step), -2, 2);
-  g[0] = 0;                         // never a gradient
-  if (n > 1 && step > 3) g[1] = 0;  // momentum alone
-  if (n > 2) g[2] *= 0x1p-24;       // of epsilon's size
-  if (n > 3) g[3] *= 0x1p10;
-  return g;
 }
 
 }  // namespace

@@ -41,9 +41,8 @@ struct Minibatch {
 // The sum of the losses, without dropout.
 double loss(Model& model, const Minibatch& minibatch) {
   Session session = make_session(model);
-  Tensor logits;
-  const Tensor losses = session.losses(minibatch.batch(), logits);
-  return std::accumulate(losses.data(), losses.data() + losses.count(), 0.0);
+  const auto losses = session.losses(minibatch.batch()).losses;
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 // Larger than the initial ones, so that gates and scores leave their linear range.
@@ -252,7 +251,7 @@ TEST_CASE("impossible configurations and inputs are named") {
   minibatch.inputs[4] = 0;
   minibatch.targets[1] = -1;
   CHECK_THROWS_WITH_AS(make_session(model).train_step(minibatch.batch()),
-                       doctest::Contains("target -1 of row 1"), Error);
+                       doctest::Contains("target -1 at 1"), Error);
   minibatch.time = 6;
   CHECK_THROWS_WITH_AS(make_session(model).logits(minibatch.batch()),
                        doctest::Contains("windows of 7"), Error);

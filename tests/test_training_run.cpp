@@ -52,7 +52,7 @@ StepRecord train(const midi::Dataset& dataset, const std::string& model_name,
   Trainer trainer(dataset, model, small_training(steps));
   fs::create_directories(folder);
   if (resume) trainer.resume(folder);
-  while (!trainer.finished()) trainer.step();
+  while (!trainer.finished()) trainer.advance();
   trainer.save(folder);
   return trainer.record();
 }
@@ -190,7 +190,7 @@ TEST_CASE("figures of a run: the first step apart, four epochs measured or proje
     TrainingOptions options = small_training(0);
     options.epochs = epochs;
     Trainer trainer(dataset, model, options);
-    while (!trainer.finished()) trainer.step();
+    while (!trainer.finished()) trainer.advance();
     const apps::RunFigures figures = apps::figures_of(trainer, "attention", 5);
     CHECK(figures.projected == (epochs != 4));
     CHECK(figures.steps_of_four_epochs == trainer.steps_of_epochs(4));

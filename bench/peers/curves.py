@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 import csv
+import json
 import math
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import torch
 
 import etude_torch
 from etude_program import Etude, Minibatches, add_etude_options
-from etude_torch import Config, EtudeModel, made_up_vocabulary, run_main
+from etude_torch import Config, EtudeModel, PeerError, made_up_vocabulary, run_main
 
 WINDOW = 25
 
@@ -51,12 +52,19 @@ def nudged(model: EtudeModel, seed: int) -> EtudeModel:
     return copied
 
 
-def train_twin(model: EtudeModel, data: Minibatches, every: int, name: str) -> list[float]:
+def train_twin(
+    model: EtudeModel, data: Minibatches, options: argparse.Namespace, name: str
+) -> list[float]:
     losses = []
+    every, device = options.every, options.device
+    tf32 = options.precision != "fp32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    model = model.to(device)
     optimiser = etude_torch.nadam(model)
     start = time.perf_counter()
-    for x, y in zip(data.inputs, data.targets):
-        losses.append(etude_torch.train_step(model, optimiser, x, y))
+    for x, y in zip(data.inputs.to(device), data.targets.to(device)):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=options.precision == "bf16"):
+            losses.append(etude_torch.train_step(model, optimiser, x, y))
         if len(losses) % every == 0:
             print(f"{name}: step {len(losses)} of {len(data.inputs)}", file=sys.stderr)
     print(f"{name}: {len(losses)} steps in {time.perf_counter() - start:.1f} s", file=sys.stderr)
@@ -88,8 +96,21 @@ def main() -> int:
         "--control", action="store_true",
         help="train PyTorch a second time from weights changed by one part in ten million: how far rounding alone leads apart",
     )  # fmt: skip
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of both (default: %(default)s)")
+    parser.add_argument(
+        "--precision", choices=("fp32", "tf32", "bf16"), default="fp32",
+        help="of both (default: %(default)s); tf32 and bf16 (by autocast) need --device cuda",
+    )  # fmt: skip
+    parser.add_argument(
+        "--with-cpu", action="store_true", help="with --device cuda, a third curve: Etude on the CPU, in fp32"
+    )
     parser.add_argument("--out", metavar="FILE.csv", help="both curves, one row a step")
+    parser.add_argument("--json", metavar="FILE", help="the curves and their differences")
     options = parser.parse_args()
+    if options.device == "cpu" and options.precision != "fp32":
+        parser.error("--precision needs --device cuda")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise PeerError("PyTorch sees no GPU here")
 
     torch.set_num_threads(options.threads)
     etude = Etude(options.etude, options.data, options.threads)
@@ -99,18 +120,22 @@ def main() -> int:
         config = Config.for_model(options.model, data.classes, dropout=0.0)
         twin = EtudeModel(options.model, config).initialise(options.seed).train()
         etude_torch.save_checkpoint(twin, made_up_vocabulary(data.classes - 1), folder / "init.safetensors")
-        start = time.perf_counter()
-        rows, _ = etude.train(
-            options.model, folder / "out", options.steps, options.seed,
-            "--dropout", "0", "--init", str(folder / "init.safetensors"),
-        )  # fmt: skip
-        print(f"Etude: {options.steps} steps in {time.perf_counter() - start:.1f} s", file=sys.stderr)
+        device = ["--device", "cuda", "--precision", options.precision] if options.device == "cuda" else []
+        runs = {"Etude": device} | ({"Etude CPU": []} if options.with_cpu and device else {})
+        curves = {}
+        for title, words in runs.items():
+            start = time.perf_counter()
+            rows, _ = etude.train(
+                options.model, folder / title, options.steps, options.seed,
+                "--dropout", "0", "--init", str(folder / "init.safetensors"), *words,
+            )  # fmt: skip
+            print(f"{title}: {options.steps} steps in {time.perf_counter() - start:.1f} s", file=sys.stderr)
+            curves[title] = [row["loss_per_sample"] for row in rows]
 
-    curves = {"Etude": [row["loss_per_sample"] for row in rows]}
     control = nudged(twin, options.seed) if options.control else None
-    curves["PyTorch"] = train_twin(twin, data, options.every, "PyTorch")
+    curves["PyTorch"] = train_twin(twin, data, options, "PyTorch")
     if control:
-        curves["control"] = train_twin(control, data, options.every, "control")
+        curves["control"] = train_twin(control, data, options, "control")
     theirs = curves["PyTorch"]
     others = [name for name in curves if name != "PyTorch"]
 
@@ -129,10 +154,11 @@ def main() -> int:
         print(
             f"{step:6d} "
             + " ".join(f"{loss:10.5f}" for loss in losses)
-            + f" {relative(losses[0], losses[1]):18.3g}"
+            + f" {relative(curves['Etude'][step - 1], theirs[step - 1]):18.3g}"
         )
     width = min(WINDOW, options.steps)
     figure = 0.0
+    differences = {}
     for name in reversed(others):
         worst, where = largest_relative(curves[name], theirs)
         figure, group = largest_relative(means(curves[name], width), means(theirs, width))
@@ -140,6 +166,13 @@ def main() -> int:
             f"{name} to PyTorch: largest relative difference of the means over {width} steps {figure:.3g} (steps "
             f"{width * (group - 1) + 1} to {width * group}), of a single step {worst:.3g} (step {where})"
         )
+        differences[name] = {"means": figure, "single_step": worst}
+    if options.json:
+        report = {
+            "model": options.model, "classes": config.classes, "device": options.device,
+            "precision": options.precision, "steps_a_mean": width, "to_pytorch": differences, "curves": curves,
+        }  # fmt: skip
+        Path(options.json).write_text(json.dumps(report, indent=1) + "\n")
     good = figure <= options.limit
     print(
         f"{'equal' if good else 'NOT EQUAL'}: means over {width} steps within {figure:.3g}, limit {options.limit:g}"

@@ -55,15 +55,16 @@ __device__ inline float block_max(float x, float* partial) {
 }
 
 // All blocks of a cooperative launch meet. `arrived` is one counter in global memory, 0 before its
-// first use and never reset: it counts on across launches. Blocks along x only.
+// first use and never reset. A barrier's arrivals add up to 2^31: its top bit turns over when the
+// last block comes, in any grid and however often the counter has wrapped.
 __device__ inline void grid_barrier(unsigned* arrived) {
   __syncthreads();
   if (threadIdx.x == 0 && threadIdx.y == 0 && threadIdx.z == 0) {
-    const unsigned blocks = gridDim.x;
-    const unsigned mine = add_release(arrived, 1);
-    const unsigned goal = (mine / blocks + 1) * blocks;
-    // The difference is signed, so that the counter may wrap (with a power-of-two grid).
-    while (static_cast<int>(load_acquire(arrived) - goal) < 0) {
+    constexpr unsigned kTop = 0x80000000u;
+    const bool first = blockIdx.x == 0 && blockIdx.y == 0 && blockIdx.z == 0;
+    const unsigned others = gridDim.x * gridDim.y * gridDim.z - 1;
+    const unsigned before = add_release(arrived, first ? kTop - others : 1);
+    while (((load_acquire(arrived) ^ before) & kTop) == 0) {
     }
   }
   __syncthreads();

@@ -113,16 +113,17 @@ __device__ inline unsigned shared_address(const void* shared) {
   return static_cast<unsigned>(__cvta_generic_to_shared(shared));
 }
 
-// Copies 16 (or 4) bytes from global to shared memory behind the thread's back; of 16 the first
-// `bytes`, the rest zero. They are there, for this thread, after cp_async_wait<n>, which lets the
+// Copies 16 (or 4) bytes from global to shared memory behind the thread's back; of them the first
+// `bytes`, the rest zero: with 0 nothing is read. They are there, for this thread, after cp_async_wait<n>, which lets the
 // newest n groups go on; for others, after a barrier behind that. Both addresses aligned.
 __device__ inline void cp_async_16(void* shared, const void* global, int bytes = 16) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)),
                "l"(global), "r"(bytes)
                : "memory");
 }
-__device__ inline void cp_async_4(void* shared, const void* global) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)), "l"(global)
+__device__ inline void cp_async_4(void* shared, const void* global, int bytes = 4) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(shared)),
+               "l"(global), "r"(bytes)
                : "memory");
 }
 __device__ inline void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }

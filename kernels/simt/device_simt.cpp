@@ -1,6 +1,8 @@
 // The emulated device: its memory is the host's, and everything happens at once.
 
+#include <algorithm>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <new>
 #include <utility>
@@ -30,9 +32,15 @@ void submit_host(const kernels::Stream& stream, std::function<void()> work) {
     work();
 }
 
-void submit(const kernels::Stream& stream, const kernels::Launch& shape,
-            std::function<void()> body) {
-  submit_host(stream, [shape, body = std::move(body)] { run_now(shape, body); });
+void submit(const kernels::Stream& stream, const kernels::Launch& shape, std::function<void()> body,
+            bool counted) {
+  submit_host(stream, [shape, body = std::move(body), counted] { run_now(shape, body, counted); });
+}
+
+// Where device arrays begin, and how long they are.
+std::map<uintptr_t, size_t>& device_arrays() {
+  static std::map<uintptr_t, size_t> arrays;
+  return arrays;
 }
 
 }  // namespace etude::emulator
@@ -42,17 +50,24 @@ namespace etude::kernels::simt {
 using namespace etude::emulator;
 
 constexpr auto kAlignment = std::align_val_t{256};
+constexpr int64_t kFilled = int64_t{64} << 20;  // larger arrays keep the pages they have
 
 Stream open_stream(Precision precision) { return {Device::simt, precision, new Queue}; }
 
-void close_stream(const Stream& stream) { delete &queue_of(stream); }
+void close_stream(const Stream& stream) noexcept { delete &queue_of(stream); }
 
 void* allocate(const Stream& stream, int64_t bytes) {
   refuse_in_capture(stream, "allocation");
-  return ::operator new(static_cast<size_t>(bytes), kAlignment);
+  void* memory = ::operator new(static_cast<size_t>(bytes), kAlignment);
+  std::memset(memory, 0xff, static_cast<size_t>(std::min(bytes, kFilled)));  // NaN
+  device_arrays()[reinterpret_cast<uintptr_t>(memory)] = static_cast<size_t>(bytes);
+  return memory;
 }
 
-void release(const Stream&, void* memory) { ::operator delete(memory, kAlignment); }
+void release(const Stream&, void* memory) noexcept {
+  device_arrays().erase(reinterpret_cast<uintptr_t>(memory));
+  ::operator delete(memory, kAlignment);
+}
 
 void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
   submit_host(stream, [=] { std::memcpy(to, from, static_cast<size_t>(bytes)); });
@@ -87,7 +102,7 @@ void replay(const Stream& stream, const Graph& graph) {
   for (const auto& work : *static_cast<std::vector<std::function<void()>>*>(graph.handle)) work();
 }
 
-void release_graph(const Stream&, Graph& graph) {
+void release_graph(const Stream&, Graph& graph) noexcept {
   delete static_cast<std::vector<std::function<void()>>*>(graph.handle);
   graph.handle = nullptr;
 }

@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <string>
 
 #include "kernels/simt/scheduler.h"
+#include "tests/places.h"
 
 namespace etude::tests {
 namespace {
@@ -180,7 +182,11 @@ void use_schedule(int number) {
 }
 
 std::vector<Stream> device_streams(Precision precision) {
+  const std::string devices = devices_under_test();
+  if (devices == "cuda") return {kernels::open_stream(Device::cuda, precision)};
   std::vector<Stream> streams = {kernels::open_stream(Device::simt, precision)};
+  if (devices == "simt") return streams;
+  REQUIRE_MESSAGE(devices == "all", "ETUDE_TEST_DEVICES is cuda, simt or all");
   try {
     streams.push_back(kernels::open_stream(Device::cuda, precision));
   } catch (const kernels::DeviceError& reason) {

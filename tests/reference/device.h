@@ -31,7 +31,8 @@ struct DeviceOp {
 void check_on_devices(const OpCase& c, const DeviceOp& op,
                       kernels::Precision precision = kernels::Precision::fp32);
 
-// Streams that the tests run on: simt always, cuda if there is a GPU.
+// Streams that the tests run on: simt always, cuda if there is a GPU. With $ETUDE_TEST_DEVICES =
+// cuda or simt that alone, and a missing GPU is then a failure; with all (the default) it is told.
 std::vector<kernels::Stream> device_streams(kernels::Precision precision);
 void close_streams(const std::vector<kernels::Stream>& streams);
 

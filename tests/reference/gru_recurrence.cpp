@@ -187,7 +187,13 @@ class OnDevice {
  public:
   OnDevice(const Stream& stream, const RecurrenceShape& shape, const RecurrenceInputs& in)
       : stream_(stream), dy_(add(in.dy)), y_(stream, std::ssize(in.dy)) {
-    r_ = {shape.batch, shape.time, shape.units, shape.last_only, {}, {}, {}, {}, y_.data(), dy_};
+    r_ = {};
+    r_.batch = shape.batch;
+    r_.time = shape.time;
+    r_.units = shape.units;
+    r_.last_only = shape.last_only;
+    r_.y = y_.data();
+    r_.dy = dy_;
     for (int direction = 0; direction < 2; ++direction) {
       r_.projected[direction] = add(in.projected[direction]);
       r_.recurrent_kernel[direction] = add(in.kernel[direction]);

@@ -111,6 +111,7 @@ struct OpCase {
   double backward_tolerance = 3e-5;
 };
 
+// Nothing with $ETUDE_TEST_DEVICES = cuda, which is for the GPU's kernels alone.
 void check(const OpCase& c);
 
 // The CPU kernel's output and, overwriting, its gradients.

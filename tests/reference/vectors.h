@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/places.h"
 #include "tests/reference/types.h"
 
 namespace etude::tests {
@@ -19,7 +20,7 @@ namespace etude::tests {
 class Vectors {
  public:
   explicit Vectors(const std::string& name) {
-    std::ifstream file(ETUDE_SOURCE_DIR "/tests/data/" + name + ".safetensors", std::ios::binary);
+    std::ifstream file(source_folder() + "/tests/data/" + name + ".safetensors", std::ios::binary);
     const std::string bytes{std::istreambuf_iterator<char>(file), {}};
     uint64_t header_size = 0;
     std::memcpy(&header_size, bytes.substr(0, 8).c_str(), 8);

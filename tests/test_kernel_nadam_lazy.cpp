@@ -1,0 +1,233 @@
+// The lazy update of an embedding's table must leave the bits of the dense one.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/nadam_lazy.h"
+#include "tests/reference/device.h"
+
+using namespace etude;
+using namespace etude::tests;
+using kernels::EmbeddingShape;
+using kernels::NadamStep;
+using kernels::Stream;
+
+namespace {
+
+using Floats = std::vector<float>;
+using Ids = std::vector<int32_t>;
+
+struct Case {
+  EmbeddingShape shape;
+  int64_t period, steps, plan;  // a plan covers so many of the steps
+  bool ahead = false;           // the next minibatch's rows are caught up during the step
+};
+
+// Some rows in every minibatch, one of them often, some never.
+Ids ids_of_step(const EmbeddingShape& s, int64_t step) {
+  const auto seed = static_cast<uint64_t>(step);
+  Ids ids = random_ids(s.count, seed, static_cast<int32_t>(s.classes));
+  const Ids choice = random_ids(s.count, 1000 + seed, 8);
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (choice[i] < 5) ids[i] = choice[i] < 3 ? 1 % static_cast<int32_t>(s.classes) : ids[i] / 4;
+  return ids;
+}
+
+template <typename T>
+void put(const Stream& stream, const DeviceArray<T>& to, const std::vector<T>& from) {
+  kernels::copy_to_device(stream, to.data(), from.data(),
+                          static_cast<int64_t>(from.size() * sizeof(T)));
+  kernels::synchronize(stream);
+}
+
+std::vector<NadamStep> plan_of(int64_t first, int64_t steps) {
+  std::vector<NadamStep> all;
+  double product = 1;
+  for (int64_t t = 1; t < first + steps; ++t) {
+    const NadamStep step = kernels::nadam_step({.learning_rate = 0.01f}, t, product);
+    if (t >= first) all.push_back(step);
+  }
+  return all;
+}
+
+struct Weights {
+  Weights(const Stream& stream, const Floats& start)
+      : w(stream, start), m(stream, Floats(start.size())), v(stream, Floats(start.size())) {}
+  DeviceArray<float> w, m, v;
+};
+
+bool same(const DeviceArray<float>& a, const DeviceArray<float>& b) {
+  return same_bits(to_double(a.read()), to_double(b.read())) && a.guards_intact();
+}
+
+// Two tables that get the same gradients: one densely, one lazily.
+class Twins {
+ public:
+  Twins(const Stream& stream, const Case& c)
+      : stream_(stream),
+        case_(c),
+        start_(to_float(random_numbers(c.shape.classes * c.shape.dim, 1))),
+        dense_(stream, start_),
+        lazy_(stream, start_),
+        g_(stream, std::ssize(start_)),
+        dy_(stream, c.shape.count * c.shape.dim),
+        ids_(stream, c.shape.count),
+        index_(stream, kernels::simt::embedding_index_size(c.shape)),
+        next_(stream, c.shape.count),
+        last_(stream, c.shape.classes),
+        cursor_(stream, 1),
+        scalars_(stream, c.plan),
+        table_{c.shape.classes, c.shape.dim,     lazy_.w.data(), lazy_.m.data(), lazy_.v.data(),
+               last_.data(),    scalars_.data(), cursor_.data(), c.period} {}
+
+  void open_plan(int64_t first) {
+    put(stream_, scalars_, plan_of(first + 1, case_.plan));
+    put(stream_, cursor_, std::vector<int64_t>{0});
+    DEVICE_CALL(stream_, nadam_lazy_begin, table_);
+    caught_up_ = false;
+  }
+
+  void step(int64_t number) {
+    const EmbeddingShape& s = case_.shape;
+    const Ids ids = ids_of_step(s, number);
+    put(stream_, ids_, ids);
+    DEVICE_CALL(stream_, embedding_index, s, ids_.data(), index_.data());
+    put(stream_, dy_,
+        to_float(random_numbers(s.count * s.dim, 5000 + static_cast<uint64_t>(number))));
+    if (!caught_up_)
+      DEVICE_CALL(stream_, nadam_lazy_catch_up, table_, s.count, ids_.data(), nullptr);
+    check_what_forward_reads(ids);
+    const int64_t done = number % case_.plan;
+    DEVICE_CALL(stream_, embedding_backward, s, index_.data(), dy_.data(), g_.data(),
+                Write::overwrite);
+    DEVICE_CALL(stream_, nadam_update, s.classes * s.dim, scalars_.data() + done,
+                {dense_.w.data(), g_.data(), dense_.m.data(), dense_.v.data()});
+    if (case_.ahead) {
+      put(stream_, next_, ids_of_step(s, number + 1));
+      DEVICE_CALL(stream_, nadam_lazy_catch_up, table_, s.count, next_.data(), index_.data());
+      caught_up_ = true;
+    }
+    if (number % 2) DEVICE_CALL(stream_, nadam_lazy_slice, table_, s.count, index_.data());
+    DEVICE_CALL(stream_, nadam_lazy_update, table_, s.count, index_.data(), dy_.data());
+    if (number % 2 == 0) DEVICE_CALL(stream_, nadam_lazy_slice, table_, s.count, index_.data());
+    put(stream_, cursor_, std::vector<int64_t>{done + 1});
+    check_none_falls_behind(done + 1);
+  }
+
+  void flush() {
+    DEVICE_CALL(stream_, nadam_lazy_flush, table_);
+    CHECK(same(lazy_.w, dense_.w));
+    CHECK(same(lazy_.m, dense_.m));
+    CHECK(same(lazy_.v, dense_.v));
+    CHECK(last_.guards_intact());
+  }
+
+ private:
+  void check_what_forward_reads(const Ids& ids) const {
+    const Floats dense = dense_.w.read(), lazy = lazy_.w.read();
+    for (const int32_t id : ids) {
+      const auto begin = id * case_.shape.dim, end = begin + case_.shape.dim;
+      CHECK(std::equal(dense.begin() + begin, dense.begin() + end, lazy.begin() + begin));
+    }
+  }
+  void check_none_falls_behind(int64_t done) const {
+    for (const int32_t last : last_.read())
+      CHECK((last == -1 || (last <= done && last + case_.period > done)));
+  }
+
+  Stream stream_;
+  Case case_;
+  Floats start_;
+  Weights dense_, lazy_;
+  DeviceArray<float> g_, dy_;
+  DeviceArray<int32_t> ids_, index_, next_, last_;
+  DeviceArray<int64_t> cursor_;
+  DeviceArray<NadamStep> scalars_;
+  kernels::NadamLazyTable table_;
+  bool caught_up_ = false;
+};
+
+void check_case(const Case& c, int schedules = kSchedules) {
+  const auto streams = device_streams(kernels::Precision::fp32);
+  for (const Stream& stream : streams)
+    for (int schedule = 0; schedule < schedules; ++schedule) {
+      INFO(c.shape.classes, " x ", c.shape.dim, ", period ", c.period, ", schedule ", schedule);
+      use_schedule(schedule);
+      Twins twins(stream, c);
+      for (int64_t step = 0; step < c.steps; ++step) {
+        if (step % c.plan == 0) {
+          if (step > 0) twins.flush();
+          twins.open_plan(step);
+        }
+        twins.step(step);
+        if (step % 17 == 3) twins.flush();  // as an evaluation would
+      }
+      twins.flush();
+    }
+  use_schedule(0);
+  close_streams(streams);
+}
+
+}  // namespace
+
+TEST_CASE("the lazy update leaves the dense update's bits") {
+  check_case({{1, 1, 1}, 64, 5, 5});
+  check_case({{33, 33, 3}, 4, 20, 7});
+  check_case({{40, 5, 12}, 64, 40, 30});
+  check_case({{40, 8, 12}, 1, 10, 10});
+  check_case({{10, 12, 100}, 3, 6, 4});  // runs that are cut among warps
+  check_case({{300, 100, 96}, 16, 4, 4});
+}
+
+TEST_CASE("the lazy update leaves the dense update's bits after hundreds of steps") {
+  for (const int64_t period : {7, 64}) check_case({{37, 4, 3}, period, 200, 150}, 1);
+}
+
+TEST_CASE("the next minibatch's rows may be caught up during the step") {
+  check_case({{40, 5, 12}, 64, 40, 30, true});
+  check_case({{300, 12, 40}, 16, 20, 20, true});
+}
+
+TEST_CASE("momentum that sinks among the denormals is replayed to the same end") {
+  // 1,200 steps without a gradient: m becomes denormal, and stops where 0.9 m rounds to m.
+  Case c{{3, 4, 1}, 64, 1200, 1200};
+  const auto streams = device_streams(kernels::Precision::fp32);
+  for (const Stream& stream : streams) {
+    const Floats start = to_float(random_numbers(12, 1));
+    const Weights dense(stream, start), lazy(stream, start);
+    Floats m = to_float(random_numbers(12, 2)), v(12, 1e-3f);
+    for (size_t i = 4; i < 12; ++i) m[i] = v[i] = 0;
+    m[4] = -0.0f;  // not at rest: the dense update makes it +0
+    for (const Weights* both : {&dense, &lazy}) {
+      put(stream, both->m, m);
+      put(stream, both->v, v);
+    }
+    const DeviceArray<NadamStep> scalars(stream, plan_of(1, c.plan));
+    const DeviceArray<int64_t> cursor(stream, std::vector<int64_t>{0});
+    const DeviceArray<int32_t> last(stream, c.shape.classes);
+    const DeviceArray<float> zero(stream, Floats(12));
+    const kernels::NadamLazyTable table{3,
+                                        4,
+                                        lazy.w.data(),
+                                        lazy.m.data(),
+                                        lazy.v.data(),
+                                        last.data(),
+                                        scalars.data(),
+                                        cursor.data()};
+    DEVICE_CALL(stream, nadam_lazy_begin, table);
+    CHECK(last.read() == Ids{0, 0, -1});
+    for (int64_t step = 0; step < c.steps; ++step)
+      DEVICE_CALL(stream, nadam_update, 12, scalars.data() + step,
+                  {dense.w.data(), zero.data(), dense.m.data(), dense.v.data()});
+    put(stream, cursor, std::vector<int64_t>{c.steps});
+    DEVICE_CALL(stream, nadam_lazy_flush, table);
+    CHECK(std::abs(dense.m.read()[0]) < 1e-38f);
+    CHECK(same(lazy.w, dense.w));
+    CHECK(same(lazy.m, dense.m));
+    CHECK(same(lazy.v, dense.v));
+    CHECK(last.read() == Ids{1200, 1200, -1});
+  }
+  close_streams(streams);
+}
