@@ -11,7 +11,8 @@
 //   instructions    of one warp in one step, mma included (sm_90a): 316 forward and 307 backward in
 //                   tf32, 205 and 212 in bf16; a scheduler has two warps: twice as many clocks;
 //   special         4 (tf32) or 3 (bf16) an element forward: 256 or 192 clocks;
-//   memory          37 KB forward, 41 KB backward: 600 clocks at 64 bytes each, spread over the step.
+//   memory          37 KB forward, 41 KB backward: 600 clocks at 64 bytes each, spread over the
+//   step.
 // They overlap in part. Floor 0.13 us a step (latencies); expected 0.5 us in tf32, 0.35 in bf16.
 // Measured: not yet, no GPU was at hand.
 //
