@@ -114,8 +114,9 @@ __device__ inline unsigned shared_address(const void* shared) {
 }
 
 // Copies 16 (or 4) bytes from global to shared memory behind the thread's back; of them the first
-// `bytes`, the rest zero: with 0 nothing is read. They are there, for this thread, after cp_async_wait<n>, which lets the
-// newest n groups go on; for others, after a barrier behind that. Both addresses aligned.
+// `bytes`, the rest zero: with 0 nothing is read. They are there, for this thread, after
+// cp_async_wait<n>, which lets the newest n groups go on; for others, after a barrier behind that.
+// Both addresses aligned.
 __device__ inline void cp_async_16(void* shared, const void* global, int bytes = 16) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)),
                "l"(global), "r"(bytes)
