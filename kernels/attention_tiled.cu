@@ -19,7 +19,8 @@
 // weight near 1 is the rounding (dWa of T 3, F 514 without the sigmoid in bf16: 10 % off, now 1.5).
 // Measured: not yet, no GPU was at hand.
 //
-// REGISTERS
+// No spills. Registers for sm_90a (sm_80), fp32, tf32, bf16: forward 254, 228, 221 (246, 228, 226);
+// queries' backward 240, 227, 232 (240, 226, 224); keys' 255, 223, 229 (255, 223, 221).
 
 #include "kernels/attention_gradient.h"
 #include "kernels/attention_scores.h"
