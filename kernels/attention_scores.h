@@ -3,6 +3,7 @@
 // What a tiled block has in registers: 64 x 64 scores, a warp 32 x 16 of them; and results, 64 rows
 // of at most 256 features, a warp every eighth column of 8.
 
+#include "kernels/attention_mma.h"
 #include "kernels/attention_tile.h"
 
 namespace etude::kernels::ETUDE_DEVICE {
@@ -36,8 +37,7 @@ template <int L, typename Product>
 __device__ __forceinline__ void add_scores(ScoreTiles (&scores)[L],
                                            const Source<Product> (&left)[L],
                                            const Source<Product>& right, int first, int last) {
-  [[maybe_unused]] constexpr int kAhead = 4 / L;  // few products an operand: they wait for loads
-#pragma unroll kAhead
+#pragma unroll Product::kAhead
   for (int k = first; k < last; k += Product::kDepth) {
     typename Product::B b[2];
 #pragma unroll
@@ -93,6 +93,26 @@ __device__ __forceinline__ void store_scores(const Operand<Product>& to, ScoreTi
                       score(scores, r, c), score(scores, r, c + 1));
 }
 
+// c += a b, of a warp: M tiles of 16 rows from a's `row` on; N of 8 columns, the first at `column`,
+// `step` apart, those at `columns` or beyond left out. `depth` is padded with zeros to kDepth.
+template <Order order_a, Order order_b, typename Product, int M, int N>
+__device__ __forceinline__ void multiply(float (&c)[M][N][4], const Operand<Product>& a, int row,
+                                         const Operand<Product>& b, int column, int step,
+                                         int columns, int depth) {
+  for (int k = 0; k < depth; k += Product::kDepth) {
+    typename Product::A left[M];
+#pragma unroll
+    for (int m = 0; m < M; ++m) left[m] = Product::template load_a<order_a>(a, row + 16 * m, k);
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+      if (column + n * step >= columns) continue;
+      const auto right = Product::template load_b<order_b>(b, column + n * step, k);
+#pragma unroll
+      for (int m = 0; m < M; ++m) Product::multiply(c[m][n], left[m], right);
+    }
+  }
+}
+
 __device__ inline int result_column() { return static_cast<int>(threadIdx.x / 32) * 8; }
 
 // result += left right, `left` 64 x 64 as it lies or transposed.
@@ -100,18 +120,6 @@ template <Order order, typename Product>
 __device__ __forceinline__ void add_result(ResultTiles& result, const Operand<Product>& left,
                                            const Operand<Product>& right, int depth, int columns) {
   multiply<order, Order::by_depth>(result, left, 0, right, result_column(), 64, columns, depth);
-}
-
-__device__ inline void write_pair(float* to, float x, float y, int columns, bool pairs,
-                                  Write write) {
-  if (pairs && columns > 0) {
-    float2* both = reinterpret_cast<float2*>(to);
-    const float2 before = write == Write::add ? *both : make_float2(0, 0);
-    *both = make_float2(before.x + x, before.y + y);
-  } else {
-    if (columns > 0) write_sum(to, x, write);
-    if (columns > 1) write_sum(to + 1, y, write);
-  }
 }
 
 // To rows `stride` apart. Element [m][n][q] of a result is in row 16 m + 8 (q / 2) + group.
