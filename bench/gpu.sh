@@ -254,6 +254,7 @@ part() {
     status=$?
     json=$work/stdout
   else
+    rm -f "$json"
     timeout -k 5 "$limit" "$@" >"$log" 2>&1 </dev/null
     status=$?
   fi
@@ -263,9 +264,8 @@ part() {
   *) text="exit $status" ;;
   esac
   say "   $name: $text, $((SECONDS - begin)) s"
-  [ "$status" -eq 0 ] || tail -n 5 "$log" >&2
+  [ "$status" -eq 0 ] || tail -q -n 6 "$log" "$json" >&2 2>/dev/null
   "$python" bench/gpu_record.py part "$file" "$name" "$text" $((SECONDS - begin)) "$log" "$json"
-  rm -f "$work/result.json"
   return "$status"
 }
 

@@ -4,7 +4,7 @@
 A stage that is stopped leaves the parts that it finished. Needs Python's own library alone.
 
     gpu_record.py begin FILE.json STAGE NAME=VALUE...            the settings
-    gpu_record.py part FILE.json PART STATUS SECONDS OUTPUT...   JSON files whole, of others the last lines
+    gpu_record.py part FILE.json PART STATUS SECONDS OUTPUT...   JSON files whole, of others the ends
     gpu_record.py end FILE.json                                  the stage's status; exit 1 unless all is well
     gpu_record.py summary FILE.json...                           a table of the parts
 """
@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-LINES = 60  # kept of an output that is no JSON
+LINES = 40  # kept of an output that is no JSON, from its beginning and from its end
 
 
 def output_of(*command: str) -> str:
@@ -71,7 +71,7 @@ def write(path: str, record: dict[str, Any]) -> None:
 
 
 def content(path: str) -> Any:
-    """A JSON file whole, of any other the last lines; None where there is none."""
+    """A JSON file whole, of any other the first and last lines; None where there is none."""
     try:
         text = Path(path).read_text(errors="replace")
     except OSError:
@@ -79,7 +79,8 @@ def content(path: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        return text.splitlines()[-LINES:]
+        lines = text.splitlines()
+        return lines if len(lines) <= 2 * LINES else [*lines[:LINES], "...", *lines[-LINES:]]
 
 
 def begin(path: str, stage: str, *settings: str) -> int:

@@ -41,7 +41,8 @@ void product(Suite& suite, Precision precision) {
              const Array& left = set % 2 ? *a : *b;
              ON_DEVICE(s, matmul, n, n, n, {left, n}, {*b, n}, *c, n, kernels::Write::overwrite);
            },
-       .flops = flops});
+       .flops = flops,
+       .long_call = true});
 }
 
 }  // namespace

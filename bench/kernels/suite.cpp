@@ -129,12 +129,11 @@ Figures Suite::time(const Case& c) {
     for (int i = 0; i < kRounds * kSets; ++i) c.call(s, i % kSets);
   };
   const auto timer = make_timer(s);
-  const int warm = options_.small ? 1 : kLeastReplays;
+  const int warm = options_.small || c.long_call ? 1 : kLeastReplays;
   timer->start();
   for (int i = 0; i < warm; ++i) once();
   const double estimate = timer->stop() / warm;
-  const int replays =
-      options_.small ? 1 : std::max(kLeastReplays, static_cast<int>(kRepetition / estimate));
+  const int replays = std::max(warm, options_.small ? 1 : static_cast<int>(kRepetition / estimate));
   std::vector<double> times;
   for (int i = 0; i < (options_.small ? 2 : kRepetitions); ++i) {
     timer->start();

@@ -53,7 +53,8 @@ struct Case {
   int64_t steps = 1;            // the figure is microseconds a step, so many in a call
   double flops = 0, bytes = 0;  // of a call, at the least
   Target target = {};
-  bool captured = true;  // timed as replays of a graph; otherwise as launches
+  bool captured = true;    // timed as replays of a graph; otherwise as launches
+  bool long_call = false;  // milliseconds: one replay is enough for a repetition
 };
 
 struct Figures {
