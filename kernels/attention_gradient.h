@@ -27,26 +27,28 @@ __device__ inline void load_log_sums(const GradientRows& to, const AttentionSlic
     to.log_sum[threadIdx.x] = i < slice.s.time ? log_sum[slice.steps() + i] : 0.0f;
 }
 
-template <bool Vector>
+template <typename Product, bool Vector>
 __device__ float dot_part(const float* a, const float* b, int part, int n) {
   float sum = 0;
   for (int d = 4 * part; d < n; d += 16) {
     const float4 x = load4<Vector>(a + d, n - d), y = load4<Vector>(b + d, n - d);
-    sum += x.x * y.x + x.y * y.y + (x.z * y.z + x.w * y.w);
+    sum += Product::rounded(x.x) * y.x + Product::rounded(x.y) * y.y +
+           (Product::rounded(x.z) * y.z + Product::rounded(x.w) * y.w);
   }
   return sum;
 }
 
-// inner = dy . y, four threads a row.
-__device__ inline void load_inner(const GradientRows& to, const AttentionSlice& slice,
-                                  const TilePlan& plan, const float* dy, const float* y,
-                                  int64_t i0) {
+// inner = dy . y, four threads a row; dy as it is in da, so that what a large weight's da and inner
+// have in common is the same number.
+template <typename Product>
+__device__ void load_inner(const GradientRows& to, const AttentionSlice& slice,
+                           const TilePlan& plan, const float* dy, const float* y, int64_t i0) {
   const int row = static_cast<int>(threadIdx.x / 4), part = static_cast<int>(threadIdx.x % 4);
   float sum = 0;
   if (i0 + row < slice.s.time) {
     const int64_t at = slice.features(i0 + row);
-    sum = plan.vector ? dot_part<true>(dy + at, y + at, part, plan.dim)
-                      : dot_part<false>(dy + at, y + at, part, plan.dim);
+    sum = plan.vector ? dot_part<Product, true>(dy + at, y + at, part, plan.dim)
+                      : dot_part<Product, false>(dy + at, y + at, part, plan.dim);
   }
   sum += __shfl_xor_sync(0xffffffffu, sum, 1);
   sum += __shfl_xor_sync(0xffffffffu, sum, 2);
@@ -54,12 +56,14 @@ __device__ inline void load_inner(const GradientRows& to, const AttentionSlice& 
 }
 
 // Products become the slopes of their scores, and `weights` what they weigh; 0 outside the band.
-__device__ inline void make_weights(const AttentionShape& s, const GradientRows& rows, int64_t i0,
-                                    int64_t j0, float bias, ScoreTiles& products,
-                                    ScoreTiles& weights) {
+__device__ __forceinline__ void make_weights(const AttentionShape& s, const GradientRows& rows,
+                                             int64_t i0, int64_t j0, float bias,
+                                             ScoreTiles& products, ScoreTiles& weights) {
+#pragma unroll
   for (int r = 0; r < 4; ++r) {
     const Span keys = keys_of(s, i0 + score_row(r), j0);
     const float log_sum = rows.log_sum[score_row(r)];
+#pragma unroll
     for (int c = 0; c < 4; ++c) {
       const float e = attention_score(s, score(products, r, c), bias);
       score(products, r, c) = attention_slope(s, e);
@@ -69,11 +73,13 @@ __device__ inline void make_weights(const AttentionShape& s, const GradientRows&
 }
 
 // da becomes the gradient of the products; returns the thread's sum of it.
-__device__ inline float differentiate(const GradientRows& rows, ScoreTiles& weights,
-                                      ScoreTiles& slopes, ScoreTiles& da) {
+__device__ __forceinline__ float differentiate(const GradientRows& rows, ScoreTiles& weights,
+                                               ScoreTiles& slopes, ScoreTiles& da) {
   float sum = 0;
+#pragma unroll
   for (int r = 0; r < 4; ++r) {
     const float inner = rows.inner[score_row(r)];
+#pragma unroll
     for (int c = 0; c < 4; ++c) {
       float& gradient = score(da, r, c);
       gradient = score(weights, r, c) * (gradient - inner) * score(slopes, r, c);

@@ -61,4 +61,17 @@ __device__ inline void write_sum(float* to, float value, Write write) {
   *to = write == Write::add ? *to + value : value;
 }
 
+// Of two neighbours the first `columns`; `pairs` where both together begin on 8 bytes.
+__device__ inline void write_pair(float* to, float x, float y, int columns, bool pairs,
+                                  Write write) {
+  if (pairs && columns > 0) {
+    float2* both = reinterpret_cast<float2*>(to);
+    const float2 before = write == Write::add ? *both : make_float2(0, 0);
+    *both = make_float2(before.x + x, before.y + y);
+  } else {
+    if (columns > 0) write_sum(to, x, write);
+    if (columns > 1) write_sum(to + 1, y, write);
+  }
+}
+
 }  // namespace etude::kernels::ETUDE_DEVICE

@@ -3,6 +3,7 @@
 // What a tiled block has in registers: 64 x 64 scores, a warp 32 x 16 of them; and results, 64 rows
 // of at most 256 features, a warp every eighth column of 8.
 
+#include "kernels/attention_mma.h"
 #include "kernels/attention_tile.h"
 
 namespace etude::kernels::ETUDE_DEVICE {
@@ -17,7 +18,7 @@ __device__ inline int score_row(int r) { return score_rows() + 8 * r + lane_grou
 __device__ inline int score_column(int c) {
   return score_columns() + c / 2 * 8 + 2 * lane_member() + c % 2;
 }
-__device__ inline float& score(ScoreTiles& scores, int r, int c) {
+__device__ __forceinline__ float& score(ScoreTiles& scores, int r, int c) {
   return scores[r / 2][c / 2][r % 2 * 2 + c % 2];
 }
 
@@ -31,48 +32,104 @@ __device__ inline Span keys_of(const AttentionShape& s, int64_t i, int64_t j0) {
   return {static_cast<int>(first_key(s, i) - j0), static_cast<int>(last_key(s, i) - j0)};
 }
 
-// scores += left right^T over one piece.
-template <typename Product>
-__device__ void add_scores(ScoreTiles& scores, const Operand<Product>& left,
-                           const Operand<Product>& right, const TilePlan& plan, int piece) {
-  multiply<Order::by_row, Order::by_row>(scores, left, score_rows(), right, score_columns(), 8,
-                                         kTile, piece_columns(plan, piece));
+// scores[l] += left[l] right^T over columns `first` to `last` of what lies in shared memory.
+template <int L, typename Product>
+__device__ __forceinline__ void add_scores(ScoreTiles (&scores)[L],
+                                           const Source<Product> (&left)[L],
+                                           const Source<Product>& right, int first, int last) {
+#pragma unroll Product::kAhead
+  for (int k = first; k < last; k += Product::kDepth) {
+    typename Product::B b[2];
+#pragma unroll
+    for (int n = 0; n < 2; ++n)
+      b[n] = Product::template load_b<Order::by_row>(right.to, score_columns() + 8 * n, k);
+#pragma unroll
+    for (int l = 0; l < L; ++l)
+#pragma unroll
+      for (int m = 0; m < 2; ++m) {
+        const auto a =
+            Product::template load_a<Order::by_row>(left[l].to, score_rows() + 16 * m, k);
+#pragma unroll
+        for (int n = 0; n < 2; ++n) Product::multiply(scores[l][m][n], a, b[n]);
+      }
+  }
+}
+
+// The same over one piece, which is loaded meanwhile, each stage while the one before is used.
+// Begins where every thread may still read what lay there.
+template <int L, typename Product>
+__device__ __forceinline__ void load_and_score(ScoreTiles (&scores)[L],
+                                               const Source<Product> (&left)[L],
+                                               const Source<Product>& right, int64_t stride,
+                                               const TilePlan& plan, int piece) {
+  const int columns = piece_columns(plan, piece);
+  Staged next_left[L], next_right;
+#pragma unroll
+  for (int l = 0; l < L; ++l) fetch(next_left[l], left[l], stride, plan, piece, 0);
+  fetch(next_right, right, stride, plan, piece, 0);
+  __syncthreads();
+  for (int stage = 0; stage * kStage < columns; ++stage) {
+#pragma unroll
+    for (int l = 0; l < L; ++l) store(next_left[l], left[l], columns, stage);
+    store(next_right, right, columns, stage);
+    __syncthreads();
+    const int end = (stage + 1) * kStage;
+    if (end < columns) {
+#pragma unroll
+      for (int l = 0; l < L; ++l) fetch(next_left[l], left[l], stride, plan, piece, stage + 1);
+      fetch(next_right, right, stride, plan, piece, stage + 1);
+    }
+    add_scores(scores, left, right, stage * kStage, min(end, columns));
+  }
 }
 
 template <typename Product>
-__device__ void store_scores(const Operand<Product>& to, ScoreTiles& scores) {
+__device__ __forceinline__ void store_scores(const Operand<Product>& to, ScoreTiles& scores) {
+#pragma unroll
   for (int r = 0; r < 4; ++r)
+#pragma unroll
     for (int c = 0; c < 4; c += 2)
       Product::store2(to.words + score_row(r) * to.stride + score_column(c) / Product::kPerWord,
                       score(scores, r, c), score(scores, r, c + 1));
+}
+
+// c += a b, of a warp: M tiles of 16 rows from a's `row` on; N of 8 columns, the first at `column`,
+// `step` apart, those at `columns` or beyond left out. `depth` is padded with zeros to kDepth.
+template <Order order_a, Order order_b, typename Product, int M, int N>
+__device__ __forceinline__ void multiply(float (&c)[M][N][4], const Operand<Product>& a, int row,
+                                         const Operand<Product>& b, int column, int step,
+                                         int columns, int depth) {
+  for (int k = 0; k < depth; k += Product::kDepth) {
+    typename Product::A left[M];
+#pragma unroll
+    for (int m = 0; m < M; ++m) left[m] = Product::template load_a<order_a>(a, row + 16 * m, k);
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+      if (column + n * step >= columns) continue;
+      const auto right = Product::template load_b<order_b>(b, column + n * step, k);
+#pragma unroll
+      for (int m = 0; m < M; ++m) Product::multiply(c[m][n], left[m], right);
+    }
+  }
 }
 
 __device__ inline int result_column() { return static_cast<int>(threadIdx.x / 32) * 8; }
 
 // result += left right, `left` 64 x 64 as it lies or transposed.
 template <Order order, typename Product>
-__device__ void add_result(ResultTiles& result, const Operand<Product>& left,
-                           const Operand<Product>& right, int depth, int columns) {
+__device__ __forceinline__ void add_result(ResultTiles& result, const Operand<Product>& left,
+                                           const Operand<Product>& right, int depth, int columns) {
   multiply<order, Order::by_depth>(result, left, 0, right, result_column(), 64, columns, depth);
 }
 
-__device__ inline void write_pair(float* to, float x, float y, int columns, bool pairs,
-                                  Write write) {
-  if (pairs && columns > 0) {
-    float2* both = reinterpret_cast<float2*>(to);
-    const float2 before = write == Write::add ? *both : make_float2(0, 0);
-    *both = make_float2(before.x + x, before.y + y);
-  } else {
-    if (columns > 0) write_sum(to, x, write);
-    if (columns > 1) write_sum(to + 1, y, write);
-  }
-}
-
 // To rows `stride` apart. Element [m][n][q] of a result is in row 16 m + 8 (q / 2) + group.
-__device__ inline void write_result(const ResultTiles& result, float* to, int64_t stride, int rows,
-                                    int columns, bool pairs, Write write) {
+__device__ __forceinline__ void write_result(const ResultTiles& result, float* to, int64_t stride,
+                                             int rows, int columns, bool pairs, Write write) {
+#pragma unroll
   for (int m = 0; m < 4; ++m)
+#pragma unroll
     for (int n = 0; n < 4; ++n)
+#pragma unroll
       for (int q = 0; q < 4; q += 2) {
         const int row = 16 * m + 4 * q + lane_group();
         const int column = result_column() + 64 * n + 2 * lane_member();

@@ -11,6 +11,7 @@ namespace etude::kernels::ETUDE_DEVICE {
 constexpr int kTile = kAttentionTile;
 constexpr int kTileThreads = 256;
 constexpr int kPiece = 256;  // features in shared memory at a time, and of a result
+constexpr int kStage = 64;   // of those, how many are on their way while others are used
 
 // How the features are cut. With more than one piece each is the result of a block of its own, and
 // every such block makes the scores anew.
@@ -77,36 +78,68 @@ __device__ float4 load4(const float* from, int columns) {
                        columns > 2 ? from[2] : 0.0f, columns > 3 ? from[3] : 0.0f);
 }
 
-template <bool Vector, typename Product>
-__device__ void load_columns(const Operand<Product>& to, const float* from, int64_t stride,
-                             int rows, int columns) {
-  constexpr int kWarps = kTileThreads / 32, kRows = kTile / kWarps;
-  const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
-  for (int column = 4 * lane; column < padded<Product>(columns); column += 128) {
-    float4 values[kRows];  // all on their way at once
+// 64 rows in global memory, of which `rows` exist, and where they go. Null: they are there.
+template <typename Product>
+struct Source {
+  Operand<Product> to;
+  const float* from;
+  int rows;
+};
+
+// A thread's part of one stage, in registers: four columns of four rows.
+struct Staged {
+  float4 values[4];
+};
+__device__ inline int staged_row(int r) { return static_cast<int>(threadIdx.x / 16) + 16 * r; }
+__device__ inline int staged_column(int stage) {
+  return stage * kStage + 4 * static_cast<int>(threadIdx.x % 16);
+}
+
+template <bool Vector>
+__device__ __forceinline__ void fetch_rows(Staged& staged, const float* from, int64_t stride,
+                                           int rows, int columns) {
 #pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-      const int row = warp + r * kWarps;
-      values[r] = make_float4(0, 0, 0, 0);
-      if (row < rows) values[r] = load4<Vector>(from + row * stride + column, columns - column);
-    }
-#pragma unroll
-    for (int r = 0; r < kRows; ++r)
-      Product::store4(to.words + (warp + r * kWarps) * to.stride + column / Product::kPerWord,
-                      values[r]);
+  for (int r = 0; r < 4; ++r) {
+    staged.values[r] = make_float4(0, 0, 0, 0);
+    if (staged_row(r) < rows)
+      staged.values[r] = load4<Vector>(from + staged_row(r) * stride, columns);
   }
 }
 
-// One piece of 64 rows, `stride` apart; zeros below `rows`, and right of the columns up to the
-// padding of products.
+// Zeros below the rows and right of the columns.
 template <typename Product>
-__device__ void load_piece(const Operand<Product>& to, const float* from, int64_t stride, int rows,
-                           const TilePlan& plan, int piece) {
-  const int columns = piece_columns(plan, piece);
+__device__ __forceinline__ void fetch(Staged& staged, const Source<Product>& source, int64_t stride,
+                                      const TilePlan& plan, int piece, int stage) {
+  if (!source.from) return;
+  const int column = staged_column(stage), left = piece_columns(plan, piece) - column;
+  const float* from = source.from + piece * kPiece + column;
   if (plan.vector)
-    load_columns<true>(to, from + piece * kPiece, stride, rows, columns);
+    fetch_rows<true>(staged, from, stride, source.rows, left);
   else
-    load_columns<false>(to, from + piece * kPiece, stride, rows, columns);
+    fetch_rows<false>(staged, from, stride, source.rows, left);
+}
+
+// Up to the padding of products.
+template <typename Product>
+__device__ __forceinline__ void store(const Staged& staged, const Source<Product>& source,
+                                      int columns, int stage) {
+  const int column = staged_column(stage);
+  if (!source.from || column >= padded<Product>(columns)) return;
+#pragma unroll
+  for (int r = 0; r < 4; ++r)
+    Product::store4(source.to.words + staged_row(r) * source.to.stride + column / Product::kPerWord,
+                    staged.values[r]);
+}
+
+template <typename Product>
+__device__ void load_piece(const Source<Product>& source, int64_t stride, const TilePlan& plan,
+                           int piece) {
+  const int columns = piece_columns(plan, piece);
+  for (int stage = 0; stage * kStage < columns; ++stage) {
+    Staged staged;
+    fetch(staged, source, stride, plan, piece, stage);
+    store(staged, source, columns, stage);
+  }
 }
 
 }  // namespace etude::kernels::ETUDE_DEVICE

@@ -1,4 +1,25 @@
-// (head comment)
+// The GRU's recurrence for more units than one SM's registers hold weights of: a cluster of blocks
+// shares one batch tile (8 rows) of one direction, and each block owns some of the units. After a
+// step it writes what the others need of them, h or the gates' gradients, rounded and in fragment
+// order, into every block's shared memory; one cluster barrier a step, two buffers by turns. Within
+// a block, warps that own the same 16 units share out the sum over the units before, and add their
+// parts through shared memory (one __syncthreads more).
+//
+//   units      to 128   to 256   to 512
+//   tf32       2        4        16 blocks, which no GPU must support (more than 8) but H100 does
+//   bf16       2        4        8
+//
+// tf32 and bf16 alone: in fp32 a block of 64 units would need 1500 clocks a step for its FMAs.
+// Bound at 256 units, 96 batch rows (24 clusters, 96 SMs), a step and SM: 384 mma (tf32) or 192, as
+// in gru_mma.cu, and the barrier, whose release is a MEMBAR.ALL.GPU and whose acquire empties the
+// L1 cache (seen in the machine code): several hundred clocks. Expected 1 us a step. Measured: not
+// yet, no GPU was at hand. At 512 units 24 clusters of 8 or 16 do not run at once.
+// Next to try: st.async with a transaction barrier in each block instead of the cluster's, which
+// needs no fence; more batch rows a cluster at 512 units.
+//
+// Registers on sm_90a (on sm_80 the kernels are compiled but never run), forward and backward:
+// tf32 162, 174; 250, 250; 250, 250; bf16 128, 124; 221, 220; 255, 255. Spills: at 512 units in
+// bf16, 76 and 4 bytes, before the loop over steps.
 
 #include "kernels/simt/simt.h"
 
@@ -60,10 +81,11 @@ __device__ inline void add_partials(const float* partial, int stride, int batch_
   }
 }
 
-// Into every block's shared memory.
+// Into every block's shared memory. Not unrolled where blocks are many: their addresses would take
+// the registers that the weights are in.
 template <Precision precision, int Cluster>
 __device__ inline void share_operand(uint4* operand, int unit, int batch_row, const float (&x)[2]) {
-#pragma unroll
+#pragma unroll(Cluster > 4 ? 1 : Cluster)
   for (int rank = 0; rank < Cluster; ++rank)
     store_operand<precision>(cluster_map(operand, static_cast<unsigned>(rank)), unit, batch_row,
                              x[0], x[1]);
@@ -84,6 +106,7 @@ template <int Padded, int Cluster, Precision precision>
 constexpr int64_t forward_shared() {
   using S = Shares<Padded, Cluster>;
   return DynamicShared::bytes<uint4>(2 * chunks_of<precision>(Padded)) +
+         DynamicShared::bytes<float>(3 * S::kOwn) +
          DynamicShared::bytes<float>(S::kSplits * 3 * S::kPartial);
 }
 
@@ -97,6 +120,7 @@ __global__ void __launch_bounds__(kThreads, 1) forward(GruRecurrence recurrence)
   const Lane lane = fragment_lane();
   DynamicShared shared;
   uint4* states = shared.take<uint4>(2 * kChunks);
+  float* biases = shared.take<float>(3 * S::kOwn);
   float* partials = shared.take<float>(S::kSplits * 3 * S::kPartial);
   clear_chunks(states, 2 * kChunks);
 
@@ -104,16 +128,16 @@ __global__ void __launch_bounds__(kThreads, 1) forward(GruRecurrence recurrence)
   load_weights<S::kSummed, precision>(weights, [&](int gate, int i, int k) {
     const int unit = place.rank * S::kOwn + place.row() + i;
     const int from = place.split() * S::kSummed + k;
-    return unit < t.units && from < t.units
-               ? t.recurrent_kernel[(from * 3 + gate) * static_cast<int64_t>(t.units) + unit]
-               : 0.0f;
+    return unit < t.units && from < t.units ? t.recurrent_kernel[(from * 3 + gate) * t.units + unit]
+                                            : 0.0f;
   });
   const int unit = place.unit(), row = place.batch_row();
   const bool gates = place.pair() < S::kOwn, there = gates && unit < t.units && row < t.rows;
-  float h[2] = {}, bias[3][2] = {};
-  if (gates && unit < t.units)
-    for (int i = 0; i < 6; ++i)
-      bias[i / 2][i % 2] = t.recurrent_bias[i / 2 * t.units + unit + i % 2];
+  float h[2] = {};
+  for (int i = static_cast<int>(threadIdx.x); i < 3 * S::kOwn; i += kThreads) {
+    const int of = place.rank * S::kOwn + i % S::kOwn;
+    biases[i] = of < t.units ? t.recurrent_bias[i / S::kOwn * t.units + of] : 0;
+  }
   cluster_barrier();  // everybody's states are zeros, and nobody's shared memory is yet to come
 
   const int mine = place.split() * kSummedChunks + chunk_place(lane.group, lane.member);
@@ -142,8 +166,9 @@ __global__ void __launch_bounds__(kThreads, 1) forward(GruRecurrence recurrence)
       float sums[3][2];
 #pragma unroll
       for (int gate = 0; gate < 3; ++gate) {
-        sums[gate][0] = bias[gate][0];
-        sums[gate][1] = bias[gate][1];
+        const float2 bias = load_pair(biases + gate * S::kOwn + place.pair());
+        sums[gate][0] = bias.x;
+        sums[gate][1] = bias.y;
         add_partials<S>(partials + gate * S::kPartial, 3 * S::kPartial, row, place.pair(),
                         sums[gate]);
       }
@@ -153,8 +178,8 @@ __global__ void __launch_bounds__(kThreads, 1) forward(GruRecurrence recurrence)
     }
     cluster_barrier();
     if (!there) continue;
-    save(t.saved + t.step_row(row, step) * 5 * t.units, unit, t.units, s);
-    if (t.has_output(step)) store_pair(t.y + t.output(row, step), unit, t.units, h);
+    save<true>(t.saved + t.step_row(row, step) * 5 * t.units, unit, t.units, s);
+    if (t.has_output(step)) store_pair<true>(t.y + t.output(row, step), unit, t.units, h);
   }
 }
 
@@ -192,9 +217,8 @@ __global__ void __launch_bounds__(kThreads, 1) backward(GruRecurrence recurrence
   load_weights<S::kSummed, precision>(weights, [&](int gate, int i, int k) {
     const int unit = place.rank * S::kOwn + place.row() + i;
     const int from = place.split() * S::kSummed + k;
-    return unit < t.units && from < t.units
-               ? t.recurrent_kernel[(unit * 3 + gate) * static_cast<int64_t>(t.units) + from]
-               : 0.0f;
+    return unit < t.units && from < t.units ? t.recurrent_kernel[(unit * 3 + gate) * t.units + from]
+                                            : 0.0f;
   });
   const int unit = place.unit(), row = place.batch_row();
   const bool gates = place.pair() < S::kOwn, there = gates && unit < t.units && row < t.rows;
@@ -214,7 +238,7 @@ __global__ void __launch_bounds__(kThreads, 1) backward(GruRecurrence recurrence
     }
     cluster_barrier();
     load_step(t, there, row, step - 1, unit, in);
-    if (there) save(t.saved + t.step_row(row, step) * 5 * t.units, unit, t.units, d);
+    if (there) save<true>(t.saved + t.step_row(row, step) * 5 * t.units, unit, t.units, d);
     if (step == 0) continue;
     float c[3][4] = {};
 #pragma unroll

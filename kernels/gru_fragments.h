@@ -97,11 +97,13 @@ template <int K, Precision precision, typename Weight>
 __device__ inline void load_weights(Weights<K, precision>& a, Weight weight) {
   const int member = fragment_lane().member;
 #pragma unroll
-  for (int gate = 0; gate < 3; ++gate)
+  for (int chunk = 0; chunk < K / kChunkUnits<precision>; ++chunk) {
 #pragma unroll
-    for (int chunk = 0; chunk < K / kChunkUnits<precision>; ++chunk)
+    for (int gate = 0; gate < 3; ++gate)
       load_fragment<precision>(a[gate][chunk], chunk, member,
                                [&](int i, int k) { return weight(gate, i, k); });
+    __syncthreads();  // keeps the compiler from having all addresses in registers at once
+  }
 }
 
 }  // namespace etude::kernels::ETUDE_DEVICE

@@ -1,4 +1,37 @@
-// (head comment)
+// The GRU's recurrence with all of a direction's weights in one SM's registers, as the tensor cores
+// want them, for all steps. One block of 8 warps does 8 batch rows (the mma's n) of one direction;
+// a warp owns 16 units of all three gates (m), so that the gates' arithmetic stays in the thread
+// that has their sums. What a step hands to the next, h or the gates' gradients, goes through
+// shared memory, rounded and in the order in which fragments are read, in two buffers by turns:
+// one __syncthreads a step. The state that is carried on stays fp32.
+//
+// Bound, at 128 units, 96 batch rows and 50 steps (24 of an H100's 132 SMs work), a step and SM:
+//   tensor cores    384 mma (tf32) or 192 (bf16): 384 or 192 clocks at the peak, of which mma.sync
+//                   is said to reach two thirds;
+//   instructions    of one warp in one step, mma included (sm_90a): 316 forward and 307 backward in
+//                   tf32, 205 and 212 in bf16; a scheduler has two warps: twice as many clocks;
+//   special         4 (tf32) or 3 (bf16) an element forward: 256 or 192 clocks;
+//   memory          37 KB forward, 41 KB backward: 600 clocks at 64 bytes each, spread over the
+//   step.
+// They overlap in part. Floor 0.13 us a step (latencies); expected 0.5 us in tf32, 0.35 in bf16.
+// Measured: not yet, no GPU was at hand.
+//
+// Registers (no spills): sm_80 tf32 252 forward, 250 backward, bf16 214, 233; sm_90a 250, 247, 214,
+// 236. With units that are not 128 but more than 64, tf32 spills 36 bytes at most.
+//
+// What was decided, and why:
+// * Inputs of a step come by cp.async, two or three steps ahead: in tf32 no registers are left for
+//   them, and they may come from DRAM.
+// * Results leave straight from registers, behind the barrier: a warp's store covers whole sectors
+//   (8 pairs of units side by side, 4 batch rows).
+// * Copies and stores walk on pointers: indices computed each step doubled the instructions.
+// * tf32's gates divide exactly (four_logistics). The hardware's tanh, 2^-11 off, would cost 50
+//   steps more than tf32's rounding does: 4e-4 instead of 8e-5 of y, 8e-4 instead of 1e-4 of the
+//   gradients (tests/test_kernel_gru_mma.cpp). bf16 takes it: 7e-4 and 1.2e-3 in all.
+// * Fewer units get smaller kernels: 32, 64 and 128, padded with zeros.
+//
+// Not tried: arriving at the barrier before the stores and waiting behind them; bulk stores of a
+// step's rows from shared memory (sm_90); gru_cluster.cu does the same with two SMs a tile.
 
 #include "kernels/simt/simt.h"
 
@@ -19,18 +52,43 @@ __device__ inline Owned owned() {
   return {static_cast<int>(threadIdx.x) / 32 * kWarpUnits + 2 * lane.group, 2 * lane.member};
 }
 
-// Batch rows that each warp copies.
+// Batch rows that each warp copies into a stage; the first of them.
 template <int Padded>
 inline constexpr int kRowsOfWarp = kBatchTile / (Padded / kWarpUnits);
+template <int Padded>
+__device__ inline int first_copied() {
+  return static_cast<int>(threadIdx.x) / 32 * kRowsOfWarp<Padded>;
+}
 
-// One row of `units` floats into shared memory, by a warp.
+// A row of `units` floats, of Padded at most, by a warp.
+template <int Padded>
 __device__ inline void copy_row(float* to, const float* from, int units) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   if (units % 4 == 0) {
-    for (int i = lane * 4; i < units; i += 128) cp_async_16(to + i, from + i);
+    if (lane * 4 < units) cp_async_16(to + lane * 4, from + lane * 4);
   } else {
-    for (int i = lane; i < units; i += 32) cp_async_4(to + i, from + i);
+#pragma unroll 1
+    for (int n = 0; n < Padded / 32; ++n)
+      if (lane + 32 * n < units) cp_async_4(to + lane + 32 * n, from + lane + 32 * n);
   }
+}
+
+// The warp's batch rows of so many parts, of which `there` exist; a part is Padded floats wide in
+// a stage, and `units` in `from`.
+template <int Padded, bool Whole, int Parts>
+__device__ inline void copy_rows(float* to, int to_row, const float* from, int from_row, int there,
+                                 int units) {
+#pragma unroll
+  for (int i = 0; i < kRowsOfWarp<Padded>; ++i)
+    if (i < there)
+#pragma unroll(Whole ? Parts : 1)
+      for (int part = 0; part < Parts; ++part)
+        copy_row<Padded>(to + i * to_row + part * Padded,
+                         from + int64_t{i} * from_row + part * units, units);
+}
+
+__device__ inline float* next_stage(float* stage, float* stages, int size) {
+  return stage == stages + (kStages - 1) * size ? stages : stage + size;
 }
 
 __device__ inline void clear_shared(float* shared, int count) {
@@ -52,34 +110,20 @@ constexpr int64_t forward_shared() {
          DynamicShared::bytes<float>(kStages * kBatchTile * kForwardRow<Padded>);
 }
 
-template <int Padded, bool Whole>
-__device__ inline void stage_forward(const Tile& t, float* stages, int step) {
-  float* stage = stages + step % kStages * (kBatchTile * kForwardRow<Padded>);
-#pragma unroll
-  for (int i = 0; i < kRowsOfWarp<Padded>; ++i) {
-    const int row = static_cast<int>(threadIdx.x) / 32 * kRowsOfWarp<Padded> + i;
-    if (row >= t.rows || step >= t.time) continue;
-#pragma unroll(Whole ? 3 : 1)
-    for (int gate = 0; gate < 3; ++gate)
-      copy_row(stage + row * kForwardRow<Padded> + gate * Padded,
-               t.projected + (t.step_row(row, step) * 3 + gate) * t.units, t.units);
-  }
-  cp_async_commit();
-}
-
 template <int Padded, bool Whole, Precision precision>
 __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrence) {
   constexpr int kChunks = chunks_of<precision>(Padded);
+  constexpr int kRow = kForwardRow<Padded>, kStage = kBatchTile * kRow;
   constexpr int kUnits = Whole ? Padded : 0;
   const Tile t = tile_of<kUnits>(recurrence, static_cast<int>(blockIdx.x));
   const Owned own = owned();
   DynamicShared shared;
   uint4* states = shared.take<uint4>(2 * kChunks);
   float* biases = shared.take<float>(3 * Padded);
-  float* stages = shared.take<float>(kStages * kBatchTile * kForwardRow<Padded>);
+  float* stages = shared.take<float>(kStages * kStage);
   clear_shared(reinterpret_cast<float*>(states), 2 * kChunks * 4);
   clear_shared(biases, 3 * Padded);
-  clear_shared(stages, kStages * kBatchTile * kForwardRow<Padded>);
+  clear_shared(stages, kStages * kStage);
 
   Weights<Padded, precision> weights;
   load_weights<Padded, precision>(weights, [&](int gate, int i, int k) {
@@ -87,20 +131,33 @@ __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrenc
                ? t.recurrent_kernel[(k * 3 + gate) * t.units + own.unit + i]
                : 0.0f;
   });
-  float h[2][2] = {};
   __syncthreads();  // the zeros lie before anything else comes
   for (int i = static_cast<int>(threadIdx.x); i < 3 * t.units; i += 2 * Padded)
     biases[i / t.units * Padded + i % t.units] = t.recurrent_bias[i];
 
-  stage_forward<Padded, Whole>(t, stages, 0);
-  stage_forward<Padded, Whole>(t, stages, 1);
+  const int copied = first_copied<Padded>(), stride = t.stride();
+  const float* from = t.projected + t.step_row(copied, 0) * 3 * t.units;
+  const auto copy = [&](float* stage, int step) {
+    if (step < t.time)
+      copy_rows<Padded, Whole, 3>(stage + copied * kRow, kRow, from, t.time * 3 * t.units,
+                                  t.rows - copied, t.units);
+    cp_async_commit();
+    from += 3 * stride;
+  };
+  copy(stages, 0);
+  copy(stages + kStage, 1);
   cp_async_wait<1>();
   __syncthreads();
 
-  const int mine = chunk_place(fragment_lane().group, fragment_lane().member);
+  const uint4* mine = states + chunk_place(fragment_lane().group, fragment_lane().member);
+  float* stage = stages;
+  float* next = stages + 2 * kStage;
+  float* saved = t.saved + t.step_row(own.row, 0) * 5 * t.units;
+  float* y = t.y + t.output(own.row, 0);
+  float h[2][2] = {};
   for (int step = 0; step < t.time; ++step) {
-    stage_forward<Padded, Whole>(t, stages, step + 2);
-    const uint4* state = states + step % 2 * kChunks;
+    copy(next, step + 2);
+    const int parity = step % 2;
     float c[3][4];
 #pragma unroll
     for (int gate = 0; gate < 3; ++gate) {
@@ -110,33 +167,35 @@ __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrenc
     }
 #pragma unroll
     for (int chunk = 0; chunk < kChunks / 32; ++chunk) {
-      const uint4 b = state[chunk * 32 + mine];
+      const uint4 b = mine[parity * kChunks + chunk * 32];
 #pragma unroll
       for (int gate = 0; gate < 3; ++gate)
         multiply_chunk<precision>(c[gate], weights[gate][chunk], b);
     }
-    const float* stage = stages + step % kStages * (kBatchTile * kForwardRow<Padded>);
     Gates s[2];
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
-      const float* row = stage + (own.row + j) * kForwardRow<Padded> + own.unit;
+      const float* row = stage + (own.row + j) * kRow + own.unit;
       const float2 projected[3] = {load_pair(row), load_pair(row + Padded),
                                    load_pair(row + 2 * Padded)};
       const float sums[3][2] = {
           {c[0][j], c[0][2 + j]}, {c[1][j], c[1][2 + j]}, {c[2][j], c[2][2 + j]}};
       s[j] = gates_of<precision>(sums, projected, h[j]);
-      store_operand<precision>(states + (step + 1) % 2 * kChunks, own.unit, own.row + j, h[j][0],
+      store_operand<precision>(states + (1 - parity) * kChunks, own.unit, own.row + j, h[j][0],
                                h[j][1]);
     }
+    stage = next_stage(stage, stages, kStage);
+    next = next_stage(next, stages, kStage);
     cp_async_wait<1>();
     __syncthreads();
 #pragma unroll
     for (int j = 0; j < 2; ++j)
       if (own.row + j < t.rows) {
-        save(t.saved + t.step_row(own.row + j, step) * 5 * t.units, own.unit, t.units, s[j]);
-        if (t.has_output(step))
-          store_pair(t.y + t.output(own.row + j, step), own.unit, t.units, h[j]);
+        save<Whole>(saved + j * t.time * 5 * t.units, own.unit, t.units, s[j]);
+        if (t.has_output(step)) store_pair<Whole>(y + j * t.output_row(), own.unit, t.units, h[j]);
       }
+    saved += 5 * stride;
+    y += t.output_stride();
   }
 }
 
@@ -152,24 +211,10 @@ constexpr int64_t backward_shared() {
          DynamicShared::bytes<float>(kStages * kBatchTile * kBackwardRow<Padded>);
 }
 
-template <int Padded, bool Whole>
-__device__ inline void stage_backward(const Tile& t, float* stage, int step) {
-#pragma unroll
-  for (int i = 0; i < kRowsOfWarp<Padded>; ++i) {
-    const int row = static_cast<int>(threadIdx.x) / 32 * kRowsOfWarp<Padded> + i;
-    if (row >= t.rows || step < 0) continue;
-    float* to = stage + row * kBackwardRow<Padded>;
-#pragma unroll(Whole ? 5 : 1)
-    for (int part = 0; part < 5; ++part)
-      copy_row(to + part * Padded, t.saved + (t.step_row(row, step) * 5 + part) * t.units, t.units);
-    if (t.has_output(step)) copy_row(to + 5 * Padded, t.dy + t.output(row, step), t.units);
-  }
-  cp_async_commit();
-}
-
 template <int Padded, bool Whole, Precision precision>
 __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurrence) {
-  constexpr int kChunks = chunks_of<precision>(Padded), kStage = kBatchTile * kBackwardRow<Padded>;
+  constexpr int kChunks = chunks_of<precision>(Padded);
+  constexpr int kRow = kBackwardRow<Padded>, kStage = kBatchTile * kRow;
   constexpr int kUnits = Whole ? Padded : 0;
   const Tile t = tile_of<kUnits>(recurrence, static_cast<int>(blockIdx.x));
   const Owned own = owned();
@@ -187,16 +232,31 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
   });
 
   __syncthreads();  // the zeros lie before copies come
-  for (int n = 0; n < kStages; ++n)
-    stage_backward<Padded, Whole>(t, stages + n * kStage, t.time - 1 - n);
+  const int copied = first_copied<Padded>(), stride = t.stride();
+  const float* from = t.saved + t.step_row(copied, t.time - 1) * 5 * t.units;
+  const float* dy = t.dy + t.output(copied, t.time - 1);
+  const auto copy = [&](float* stage, int step) {
+    if (step >= 0)
+      copy_rows<Padded, Whole, 5>(stage + copied * kRow, kRow, from, t.time * 5 * t.units,
+                                  t.rows - copied, t.units);
+    if (step >= 0 && t.has_output(step))
+      copy_rows<Padded, Whole, 1>(stage + copied * kRow + 5 * Padded, kRow, dy, t.output_row(),
+                                  t.rows - copied, t.units);
+    cp_async_commit();
+    from -= 5 * stride;
+    dy -= t.output_stride();
+  };
+  for (int n = 0; n < kStages; ++n) copy(stages + n * kStage, t.time - 1 - n);
   cp_async_wait<kStages - 1>();
   __syncthreads();
 
-  const int mine = chunk_place(fragment_lane().group, fragment_lane().member);
-  float dh[2][2] = {};
+  const uint4* mine = operands + chunk_place(fragment_lane().group, fragment_lane().member);
   float* stage = stages;
+  float* saved = t.saved + t.step_row(own.row, t.time - 1) * 5 * t.units;
+  float dh[2][2] = {};
   for (int step = t.time - 1; step >= 0; --step) {
-    uint4* operand = operands + step % 2 * 3 * kChunks;
+    const int parity = step % 2 * 3 * kChunks;
+    uint4* operand = operands + parity;
     Gradients d[2];
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
@@ -204,7 +264,7 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
       float2 in[6];
 #pragma unroll
       for (int part = 0; part < 6; ++part)
-        in[part] = load_pair(stage + row * kBackwardRow<Padded> + part * Padded + own.unit);
+        in[part] = load_pair(stage + row * kRow + part * Padded + own.unit);
       if (!t.has_output(step)) in[5] = make_float2(0, 0);
       d[j] = gradients_of(in, dh[j]);
       store_operand<precision>(operand, own.unit, row, d[j].z[0], d[j].z[1]);
@@ -217,9 +277,10 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
 #pragma unroll
     for (int j = 0; j < 2; ++j)
       if (own.row + j < t.rows)
-        save(t.saved + t.step_row(own.row + j, step) * 5 * t.units, own.unit, t.units, d[j]);
-    stage_backward<Padded, Whole>(t, stage, step - kStages);
-    stage = stage == stages + (kStages - 1) * kStage ? stages : stage + kStage;
+        save<Whole>(saved + j * t.time * 5 * t.units, own.unit, t.units, d[j]);
+    saved -= 5 * stride;
+    copy(stage, step - kStages);
+    stage = next_stage(stage, stages, kStage);
     if (step == 0) continue;
     float c[3][4] = {};
 #pragma unroll
@@ -227,7 +288,7 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
 #pragma unroll
       for (int gate = 0; gate < 3; ++gate)
         multiply_chunk<precision>(c[gate], weights[gate][chunk],
-                                  operand[gate * kChunks + chunk * 32 + mine]);
+                                  mine[parity + gate * kChunks + chunk * 32]);
 #pragma unroll
     for (int i = 0; i < 4; ++i) dh[i % 2][i / 2] += c[0][i] + c[1][i] + c[2][i];
   }

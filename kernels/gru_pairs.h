@@ -8,8 +8,11 @@
 
 namespace etude::kernels::ETUDE_DEVICE {
 
-// No argument is below -20 in effect: a logistic function is 2e-9 there. NaN stays NaN.
-__device__ inline float bounded(float x) { return x < -20.0f ? -20.0f : x; }
+// exp(-x). Of no argument below -20 in effect: a logistic function is 2e-9 there. NaN stays NaN.
+__device__ inline float exp_of_minus(float x) {
+  constexpr float kLog2E = 1.44269504f;
+  return exp2_approx(-kLog2E * (x < -20.0f ? -20.0f : x));
+}
 
 // Four values of the logistic function for the price of one division: special functions, of which
 // an SM has 16 a clock, are what the gates wait for. The product of four denominators stays below
@@ -17,12 +20,13 @@ __device__ inline float bounded(float x) { return x < -20.0f ? -20.0f : x; }
 __device__ inline void four_logistics(float (&x)[4]) {
   float d[4];
 #pragma unroll
-  for (int i = 0; i < 4; ++i) d[i] = 1.0f + __expf(-bounded(x[i]));
-  const float low = d[0] * d[1], high = d[2] * d[3], inverse = __fdividef(1.0f, low * high);
-  x[0] = inverse * high * d[1];
-  x[1] = inverse * high * d[0];
-  x[2] = inverse * low * d[3];
-  x[3] = inverse * low * d[2];
+  for (int i = 0; i < 4; ++i) d[i] = 1.0f + exp_of_minus(x[i]);
+  const float low = d[0] * d[1], high = d[2] * d[3], inverse = reciprocal_approx(low * high);
+  const float of_low = inverse * high, of_high = inverse * low;
+  x[0] = of_low * d[1];
+  x[1] = of_low * d[0];
+  x[2] = of_high * d[3];
+  x[3] = of_high * d[2];
 }
 
 // z and r of a pair of units, in place of their sums.
@@ -50,9 +54,8 @@ __device__ inline void tanh_pair(float (&x)[2]) {
     x[0] = tanh_approx(x[0]);
     x[1] = tanh_approx(x[1]);
   } else {
-    const float a = 1.0f + __expf(-2.0f * bounded(x[0]));
-    const float b = 1.0f + __expf(-2.0f * bounded(x[1]));
-    const float twice = __fdividef(2.0f, a * b);
+    const float a = 1.0f + exp_of_minus(2.0f * x[0]), b = 1.0f + exp_of_minus(2.0f * x[1]);
+    const float twice = 2.0f * reciprocal_approx(a * b);
     x[0] = twice * b - 1.0f;
     x[1] = twice * a - 1.0f;
   }
@@ -80,12 +83,13 @@ __device__ inline Gates gates_of(const float (&sums)[3][2], const float2 (&proje
   return s;
 }
 
+template <bool Whole>
 __device__ inline void save(float* row, int unit, int units, const Gates& s) {
-  store_pair(row, unit, units, s.z);
-  store_pair(row + units, unit, units, s.r);
-  store_pair(row + 2 * units, unit, units, s.g);
-  store_pair(row + 3 * units, unit, units, s.candidate);
-  store_pair(row + 4 * units, unit, units, s.previous);
+  store_pair<Whole>(row, unit, units, s.z);
+  store_pair<Whole>(row + units, unit, units, s.r);
+  store_pair<Whole>(row + 2 * units, unit, units, s.g);
+  store_pair<Whole>(row + 3 * units, unit, units, s.candidate);
+  store_pair<Whole>(row + 4 * units, unit, units, s.previous);
 }
 
 // Of the sums of z, r and g, and of the candidate.
@@ -110,11 +114,12 @@ __device__ inline Gradients gradients_of(const float2 (&in)[6], float (&dh)[2]) 
   return d;
 }
 
+template <bool Whole>
 __device__ inline void save(float* row, int unit, int units, const Gradients& d) {
-  store_pair(row, unit, units, d.z);
-  store_pair(row + units, unit, units, d.r);
-  store_pair(row + 2 * units, unit, units, d.g);
-  store_pair(row + 3 * units, unit, units, d.candidate);
+  store_pair<Whole>(row, unit, units, d.z);
+  store_pair<Whole>(row + units, unit, units, d.r);
+  store_pair<Whole>(row + 2 * units, unit, units, d.g);
+  store_pair<Whole>(row + 3 * units, unit, units, d.candidate);
 }
 
 }  // namespace etude::kernels::ETUDE_DEVICE

@@ -48,7 +48,7 @@ bool gru_mma_fits(const Stream& stream, int64_t units);
 void gru_mma_forward(const Stream& stream, const GruRecurrence& r);
 void gru_mma_backward(const Stream& stream, const GruRecurrence& r);
 
-// In any precision; needs sm_90.
+// In the stream's precision, tf32 or bf16, and for multiples of 16 units; needs sm_90.
 bool gru_cluster_fits(const Stream& stream, int64_t units);
 void gru_cluster_forward(const Stream& stream, const GruRecurrence& r);
 void gru_cluster_backward(const Stream& stream, const GruRecurrence& r);

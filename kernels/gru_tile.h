@@ -26,6 +26,11 @@ struct Tile {
   __device__ int64_t output(int row, int step) const {
     return ((last_only ? first + row : step_row(row, step)) * 2 + reverse) * units;
   }
+  // From a step to the next, in an array of rows of `units`; in y and dy; and there from a batch
+  // row to the next.
+  __device__ int stride() const { return reverse ? -units : units; }
+  __device__ int output_stride() const { return last_only ? 0 : 2 * stride(); }
+  __device__ int output_row() const { return (last_only ? 1 : time) * 2 * units; }
 };
 
 // Of the batch tile of that number, in the direction blockIdx.y. Units: 0 if not known when
@@ -53,9 +58,13 @@ __device__ inline float2 load_pair(const float* from) {
   return *reinterpret_cast<const float2*>(from);
 }
 
-// Units `unit` (even) and unit + 1 of a row of so many.
+// Units `unit` (even) and unit + 1 of a row of so many. Whole: they are there, and on an 8-byte
+// boundary.
+template <bool Whole>
 __device__ inline void store_pair(float* row, int unit, int units, const float (&x)[2]) {
-  if (units % 2 == 0) {
+  if (Whole) {
+    *reinterpret_cast<float2*>(row + unit) = make_float2(x[0], x[1]);
+  } else if (units % 2 == 0) {
     if (unit < units) *reinterpret_cast<float2*>(row + unit) = make_float2(x[0], x[1]);
   } else {
     if (unit < units) row[unit] = x[0];

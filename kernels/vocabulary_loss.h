@@ -19,6 +19,7 @@ enum class VocabularyLossVersion {
 struct VocabularyLossShape {
   int64_t rows, in, classes;
   VocabularyLossVersion version = VocabularyLossVersion::automatic;
+  int64_t blocks = 0;  // of `recompute`, at most; 0: one a multiprocessor
 };
 
 }  // namespace etude::kernels

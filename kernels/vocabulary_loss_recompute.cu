@@ -1,9 +1,45 @@
-// HEAD
+// The output layer fused with its loss. Paper's size: 96 rows, 64 to 36,011. Of one H100, 132 SMs:
+//
+//   forward    w once, 9.2 MB: 3.1 us. 0.44 GFLOP: under 1 us of tensor cores, 6.6 us of FMA. 3.5 M
+//              exponentials: 0.8 us of the special-function units.
+//   backward   w again, now from L2, and dw written: 3.1 us each, side by side. 1.3 GFLOP, a third
+//              of it the logits once more; 0.8 us of exponentials.
+// `separate` moves the logits 9 times besides, 124 MB: 20 to 40 us, as L2 takes more or less of it.
+//
+// A tile is 96 rows by 96 classes by 64 of `in`. A block has all rows and some neighbouring tiles
+// of classes: 376 tiles make 3 for each of 126 blocks, one an SM. x stays in shared memory, w comes
+// tile by tile, the next one by cp.async while this one is worked on (its rows are not aligned: 4
+// bytes a copy). In tf32 a tile is rounded once, when it has come. Forward writes each row's
+// (largest logit, sum of exp) of each tile, 0.3 MB, which a second kernel combines. Backward makes
+// p = exp(l - log_sum_exp) - [target] in the accumulators, stores it to shared memory and there
+// multiplies it twice: dw = x^T p leaves through shared memory in whole rows, dx = p w^T stays in
+// registers from tile to tile and leaves as one partial a block (3.1 MB), which column_sums adds
+// up. Every sum has its fixed order; db comes from the unrounded p.
+//
+// What should bound it on an SM is the reading of shared memory, 128 bytes a cycle. 2 x 4 warps of
+// 48 x 24 elements read 2 words a lane for an mma of 8 along k, 2.33 for dw, 2.67 for dx: 1.7 us
+// forward and 6.1 us backward, beside which the bytes from memory flow. Expected: 5 us and 9 us,
+// and 2 us each for the small kernels behind them. Measured: not yet, no GPU was at hand. To be
+// tried there, in this order:
+// * 4 warps of 48 x 48: 1.6 words an mma, but one warp a scheduler to hide latencies.
+// * bf16: pairs in shared memory, through ldmatrix. Now it reads what tf32 reads, in half the mma.
+// * dx from p in registers: the accumulators of two tiles are an operand's fragment already.
+// * A cluster of 4 that adds its dx in distributed shared memory (sm_90): 2.3 MB less, each way.
+// * Combining in the last block to finish: needs a counter that somebody has cleared.
+// Not tried: `resident`, the logits kept in shared memory from forward to backward (273 columns an
+// SM beside their w: 190 KB, sm_90 alone). Only one launch keeps shared memory, so one call would
+// have to do both ways, and when forward runs nobody knows yet where gradients go and whether they
+// add. Wider tiles (128: 282 blocks, 2.1 an SM where 96 gives 2.85 of 3) leave SMs idle at the end.
+// In fp32 the products take 26 us at best, 7 of them for the logits' second time: no worse than
+// `separate`, and perhaps no better.
+//
+// Shared memory: 82 KB forward, 145 KB backward: one block an SM on sm_80 too. Registers, sm_80 and
+// sm_90a: forward fp32 124 and 126, tf32 124 and 103, bf16 121 and 99; backward fp32 236 and 254,
+// tf32 254 and 254, bf16 254 and 255; combine 32. No spills.
 
 #include "kernels/vocabulary_loss_recompute.h"
 
 #include <cmath>
-#include <utility>
 
 #include "kernels/matmul.h"
 #include "kernels/vocabulary_loss_tiles.h"
@@ -33,14 +69,14 @@ struct Layer {
   const int32_t* targets;
   int tiles, tiles_a_block, parts;  // tiles of columns; parts of kDepth along `in`
 
-  __device__ int64_t rows_left(int row_tile) const { return left(rows, row_tile, kRows); }
-  __device__ int64_t columns_left(int tile) const { return left(classes, tile, kColumns); }
-  __device__ int64_t in_left(int part) const { return left(in, part, kDepth); }
+  __device__ int rows_left(int row_tile) const { return left(rows, row_tile, kRows); }
+  __device__ int columns_left(int tile) const { return left(classes, tile, kColumns); }
+  __device__ int in_left(int part) const { return left(in, part, kDepth); }
 
  private:
-  __device__ static int64_t left(int64_t all, int index, int size) {
+  __device__ static int left(int64_t all, int index, int size) {
     const int64_t rest = all - static_cast<int64_t>(index) * size;
-    return rest < size ? rest : size;
+    return rest < size ? static_cast<int>(rest) : size;
   }
 };
 
@@ -53,7 +89,7 @@ __device__ inline int row_of(int m, int half) {
 __device__ inline int column_of(int n) {
   return warp_column() * (8 * kN) + 8 * n + 2 * lane_member();
 }
-__device__ inline int round_up_16(int64_t n) { return static_cast<int>((n + 15) / 16 * 16); }
+__device__ inline int round_up_16(int n) { return (n + 15) / 16 * 16; }
 
 // The tiles of x and w in shared memory, and the next one of w on its way.
 template <Precision kPrecision>
@@ -130,18 +166,14 @@ __device__ inline void start_with_bias(const Layer& l, int tile, Logits& c) {
     }
 }
 
+// One part's share of the logits.
 template <Precision kPrecision>
-__device__ inline void make_logits(const Layer& l, Operands<kPrecision>& operands, int row_tile,
-                                   int tile, bool last, Logits& c) {
-  start_with_bias(l, tile, c);
+__device__ inline void add_logits(const Layer& l, const Operands<kPrecision>& operands,
+                                  int row_tile, int tile, int part, Logits& c) {
   const int row = warp_row() * (16 * kM), column = warp_column() * (8 * kN);
-  for (int part = 0; part < l.parts; ++part) {
-    operands.bring(row_tile, tile, part);
-    if (l.parts == 1 && !last) operands.start(tile + 1, part);
-    if (row < l.rows_left(row_tile) && column < l.columns_left(tile))
-      multiply<kPrecision>(c, Rows<kDepth>{operands.x(), row},
-                           Columns<kColumns>{operands.w(), column}, round_up_16(l.in_left(part)));
-  }
+  if (row < l.rows_left(row_tile) && column < l.columns_left(tile))
+    multiply<kPrecision>(c, Rows<kDepth>{operands.x(), row},
+                         Columns<kColumns>{operands.w(), column}, round_up_16(l.in_left(part)));
 }
 
 // sum of exp(l) = sum * exp(largest)
@@ -196,9 +228,14 @@ __global__ void __launch_bounds__(kThreads)
   for (int row_tile = 0; static_cast<int64_t>(row_tile) * kRows < l.rows; ++row_tile)
     for (int tile = first; tile < end; ++tile) {
       Logits c;
-      make_logits(l, operands, row_tile, tile, tile + 1 == end, c);
+      start_with_bias(l, tile, c);
+      for (int part = 0; part < l.parts; ++part) {
+        operands.bring(row_tile, tile, part);
+        if (l.parts == 1 && tile + 1 < end) operands.start(tile + 1, part);
+        add_logits(l, operands, row_tile, tile, part, c);
+      }
       keep_target_logits(l, c, row_tile, tile, target_logits);
-      sum_rows(c, sums);  // read for the last time before the barrier of make_logits
+      sum_rows(c, sums);  // read for the last time before the barrier of bring()
       __syncthreads();
       if (thread >= l.rows_left(row_tile)) continue;
       float2 sum = sums[thread];
@@ -298,13 +335,9 @@ __device__ inline void make_dw(const Layer& l, const float* x, const float* p, i
 
 __device__ inline void write_dw(const Layer& l, const float* dw_tile, int tile, int part, bool add,
                                 float* dw) {
-  using Mine = Share<kDepth, kColumns>;
-  const int64_t rows = l.in_left(part), columns = l.columns_left(tile);
   float* to =
       dw + static_cast<int64_t>(part) * kDepth * l.classes + static_cast<int64_t>(tile) * kColumns;
-  for (int i = 0; i < Mine::kNumbers; ++i)
-    if (Mine::row(i) < rows && Mine::column(i) < columns)
-      put(to + Mine::row(i) * l.classes + Mine::column(i), dw_tile[Mine::place_of(i)], add);
+  write_tile<kDepth, kColumns>(dw_tile, to, l.classes, l.in_left(part), l.columns_left(tile), add);
 }
 
 // p w^T, added to dx.
@@ -319,17 +352,18 @@ __device__ inline void add_dx(const Layer& l, const float* p, const float* w, in
 
 // To the block's own [rows, in].
 __device__ inline void write_dx(const Layer& l, const DxPart& dx, int row_tile, int part, bool add,
-                                float* to) {
+                                float* all) {
+  const int first = warp_column() * (8 * kDxN) + 2 * lane_member(), columns = l.in_left(part);
   for (int m = 0; m < kM; ++m)
-    for (int n = 0; n < kDxN; ++n)
-      for (int e = 0; e < 4; ++e) {
-        const int row = row_of(m, e / 2);
-        const int column = warp_column() * (8 * kDxN) + 8 * n + 2 * lane_member() + e % 2;
-        if (row < l.rows_left(row_tile) && column < l.in_left(part))
-          put(to + (static_cast<int64_t>(row_tile) * kRows + row) * l.in +
-                  static_cast<int64_t>(part) * kDepth + column,
-              dx[m][n][e], add);
-      }
+    for (int half = 0; half < 2; ++half) {
+      const int row = row_of(m, half);
+      if (row >= l.rows_left(row_tile)) continue;
+      float* to = all + (static_cast<int64_t>(row_tile) * kRows + row) * l.in +
+                  static_cast<int64_t>(part) * kDepth + first;
+      for (int n = 0; n < kDxN; ++n)
+        for (int j = 0; j < 2; ++j)
+          if (first + 8 * n + j < columns) put(to + 8 * n + j, dx[m][n][2 * half + j], add);
+    }
 }
 
 __device__ inline void clear(DxPart& dx) {
@@ -356,13 +390,21 @@ __global__ void __launch_bounds__(kThreads)
     DxPart dx;
     for (int tile = first; tile < end; ++tile) {
       Logits c;
-      make_logits(l, operands, row_tile, tile, tile + 1 == end, c);
-      make_gradient<kPrecision>(rows, tile, c, p);
-      sum_columns(c, sums);
-      __syncthreads();
-      write_db(l, sums, tile, row_tile > 0 || g.db_write == Write::add, g.db);
-      for (int part = l.parts - 1; part >= 0; --part) {  // the last one is there
+      start_with_bias(l, tile, c);
+      for (int step = 0; step < 2 * l.parts; ++step) {  // parts forth for the logits, then back
+        const bool forth = step < l.parts;
+        const int part = forth ? step : 2 * l.parts - 1 - step;
         operands.bring(row_tile, tile, part);
+        if (forth) {
+          if (l.parts == 1 && tile + 1 < end) operands.start(tile + 1, part);
+          add_logits(l, operands, row_tile, tile, part, c);
+          if (step + 1 < l.parts) continue;
+          make_gradient<kPrecision>(rows, tile, c, p);
+          sum_columns(c, sums);
+          __syncthreads();
+          write_db(l, sums, tile, row_tile > 0 || g.db_write == Write::add, g.db);
+          continue;
+        }
         make_dw<kPrecision>(l, operands.x(), p, row_tile, tile, part, dw_tile);
         if (my_dx) {
           if (l.parts > 1 || tile == first) clear(dx);
@@ -377,10 +419,10 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Tiles are dealt so that each multiprocessor has one block.
 Layer layer_of(const VocabularyLossShape& s, const float* x, const float* w, const float* b,
                const int32_t* targets) {
   const int64_t tiles = divide_up(s.classes, kColumns);
+  const int64_t blocks = s.blocks > 0 ? s.blocks : multiprocessors();
   return {s.rows,
           s.in,
           s.classes,
@@ -389,7 +431,7 @@ Layer layer_of(const VocabularyLossShape& s, const float* x, const float* w, con
           b,
           targets,
           static_cast<int>(tiles),
-          static_cast<int>(divide_up(tiles, multiprocessors())),
+          static_cast<int>(divide_up(tiles, blocks)),
           static_cast<int>(divide_up(s.in, kDepth))};
 }
 

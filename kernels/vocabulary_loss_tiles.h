@@ -153,43 +153,50 @@ __device__ inline float operand(float x) {
   return kPrecision == Precision::tf32 ? __uint_as_float(to_tf32(x)) : x;
 }
 
-// What a thread has of a tile that all threads go through: of every kWarps-th row, every 32nd
-// number; the same in each of the loops below.
+// Loops over a tile by all threads: a warp has every kWarps-th row, a lane every 32nd number of it,
+// the same in each loop. 8 rows are one turn of place()'s pattern, so steps are additions.
 constexpr int kWarps = 8;  // of a block
-template <int kHeight, int kWidth>
-struct Share {
-  static constexpr int kNumbers = kHeight / kWarps * (kWidth / 32);
-  __device__ static int row(int i) {
-    return static_cast<int>(threadIdx.x) / 32 + i / (kWidth / 32) * kWarps;
-  }
-  __device__ static int column(int i) {
-    return static_cast<int>(threadIdx.x) % 32 + i % (kWidth / 32) * 32;
-  }
-  __device__ static int place_of(int i) { return place<kWidth>(row(i), column(i)); }
-};
+__device__ inline int my_row() { return static_cast<int>(threadIdx.x) / 32; }
+__device__ inline int my_column() { return static_cast<int>(threadIdx.x) % 32; }
+static_assert(kWarps % 8 == 0);
 
 // Starts to copy rows x columns of a matrix into a tile, zeros where the matrix ends. Rows of the
 // matrix may have any width, so nothing wider than a float is aligned.
 template <int kHeight, int kWidth>
-__device__ inline void copy_tile(float* tile, const float* from, int64_t stride, int64_t rows,
-                                 int64_t columns) {
-  using Mine = Share<kHeight, kWidth>;
-  for (int i = 0; i < Mine::kNumbers; ++i) {
-    float* to = tile + Mine::place_of(i);
-    if (Mine::row(i) < rows && Mine::column(i) < columns)
-      cp_async_4(to, from + Mine::row(i) * stride + Mine::column(i));
-    else
-      *to = 0;
+__device__ inline void copy_tile(float* tile, const float* from, int64_t stride, int rows,
+                                 int columns) {
+  float* to = tile + place<kWidth>(my_row(), my_column());
+  from += my_row() * stride + my_column();
+  for (int row = my_row(); row < kHeight; row += kWarps) {
+    for (int i = 0; i < kWidth; i += 32)
+      cp_async_4(to + i, from + i, row < rows && my_column() + i < columns ? 4 : 0);
+    to += kWarps * stride_of(kWidth);
+    from += kWarps * stride;
   }
 }
 
 // Each thread rounds what it has copied itself: no barrier between.
 template <Precision kPrecision, int kHeight, int kWidth>
 __device__ inline void round_tile(float* tile) {
-  using Mine = Share<kHeight, kWidth>;
-  if constexpr (kPrecision == Precision::tf32)
-    for (int i = 0; i < Mine::kNumbers; ++i)
-      tile[Mine::place_of(i)] = operand<kPrecision>(tile[Mine::place_of(i)]);
+  if constexpr (kPrecision == Precision::tf32) {
+    float* at = tile + place<kWidth>(my_row(), my_column());
+    for (int row = my_row(); row < kHeight; row += kWarps, at += kWarps * stride_of(kWidth))
+      for (int i = 0; i < kWidth; i += 32) at[i] = operand<kPrecision>(at[i]);
+  }
+}
+
+// Adds rows x columns of a tile to a matrix, or writes them there.
+template <int kHeight, int kWidth>
+__device__ inline void write_tile(const float* tile, float* to, int64_t stride, int rows,
+                                  int columns, bool add) {
+  const float* from = tile + place<kWidth>(my_row(), my_column());
+  to += my_row() * stride + my_column();
+  for (int row = my_row(); row < rows; row += kWarps) {
+    for (int i = 0; i < kWidth; i += 32)
+      if (my_column() + i < columns) to[i] = add ? to[i] + from[i] : from[i];
+    from += kWarps * stride_of(kWidth);
+    to += kWarps * stride;
+  }
 }
 
 }  // namespace

@@ -106,7 +106,9 @@ TEST_CASE("what a device cannot do is said in one line") {
   const TemporaryFolder folder;
   const std::string train = "train --data " + quoted(write_corpus(folder)) + " --out " +
                             quoted(folder / "out") + " --device ";
-  if (!has_gpu()) check_failure(etude::tests::etude(folder, train + "cuda"), 1, "no GPU");
+  if (!has_gpu())
+    check_failure(etude::tests::etude(folder, train + "cuda"), 1,
+                  ETUDE_CUDA ? "no GPU" : "built without CUDA");
   check_failure(etude::tests::etude(folder, train + "cpu --precision tf32"), 1,
                 "the CPU computes in fp32 alone");
   check_failure(etude::tests::etude(folder, train + "tpu"), 2, "--device");

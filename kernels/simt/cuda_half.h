@@ -113,16 +113,18 @@ __device__ inline unsigned shared_address(const void* shared) {
   return static_cast<unsigned>(__cvta_generic_to_shared(shared));
 }
 
-// Copies 16 (or 4) bytes from global to shared memory behind the thread's back; of 16 the first
-// `bytes`, the rest zero. They are there, for this thread, after cp_async_wait<n>, which lets the
-// newest n groups go on; for others, after a barrier behind that. Both addresses aligned.
+// Copies 16 (or 4) bytes from global to shared memory behind the thread's back; of them the first
+// `bytes`, the rest zero: with 0 nothing is read. They are there, for this thread, after
+// cp_async_wait<n>, which lets the newest n groups go on; for others, after a barrier behind that.
+// Both addresses aligned.
 __device__ inline void cp_async_16(void* shared, const void* global, int bytes = 16) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)),
                "l"(global), "r"(bytes)
                : "memory");
 }
-__device__ inline void cp_async_4(void* shared, const void* global) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(shared_address(shared)), "l"(global)
+__device__ inline void cp_async_4(void* shared, const void* global, int bytes = 4) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(shared)),
+               "l"(global), "r"(bytes)
                : "memory");
 }
 __device__ inline void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
@@ -131,13 +133,24 @@ __device__ inline void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Newest) : "memory");
 }
 
-// Relative error about 2^-11 (tanh) and 2^-22 (exp2): for tf32 and bf16 kernels.
+// Relative error about 2^-11: for bf16 kernels.
 __device__ inline float tanh_approx(float x) {
   float y;
   asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 __device__ inline float sigmoid_approx(float x) { return 0.5f * tanh_approx(0.5f * x) + 0.5f; }
+// 2^x and 1 / x to 2^-22 of themselves, denormals as zeros: one instruction each.
+__device__ inline float exp2_approx(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ inline float reciprocal_approx(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
 // Within a few units in the last place: for fp32 kernels.
 __device__ inline float sigmoid_exact(float x) { return 1.0f / (1.0f + expf(-x)); }
 

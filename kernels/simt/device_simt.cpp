@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <new>
 #include <utility>
@@ -31,9 +32,15 @@ void submit_host(const kernels::Stream& stream, std::function<void()> work) {
     work();
 }
 
-void submit(const kernels::Stream& stream, const kernels::Launch& shape,
-            std::function<void()> body) {
-  submit_host(stream, [shape, body = std::move(body)] { run_now(shape, body); });
+void submit(const kernels::Stream& stream, const kernels::Launch& shape, std::function<void()> body,
+            bool counted) {
+  submit_host(stream, [shape, body = std::move(body), counted] { run_now(shape, body, counted); });
+}
+
+// Where device arrays begin, and how long they are.
+std::map<uintptr_t, size_t>& device_arrays() {
+  static std::map<uintptr_t, size_t> arrays;
+  return arrays;
 }
 
 }  // namespace etude::emulator
@@ -53,10 +60,14 @@ void* allocate(const Stream& stream, int64_t bytes) {
   refuse_in_capture(stream, "allocation");
   void* memory = ::operator new(static_cast<size_t>(bytes), kAlignment);
   std::memset(memory, 0xff, static_cast<size_t>(std::min(bytes, kFilled)));  // NaN
+  device_arrays()[reinterpret_cast<uintptr_t>(memory)] = static_cast<size_t>(bytes);
   return memory;
 }
 
-void release(const Stream&, void* memory) noexcept { ::operator delete(memory, kAlignment); }
+void release(const Stream&, void* memory) noexcept {
+  device_arrays().erase(reinterpret_cast<uintptr_t>(memory));
+  ::operator delete(memory, kAlignment);
+}
 
 void copy_to_device(const Stream& stream, void* to, const void* from, int64_t bytes) {
   submit_host(stream, [=] { std::memcpy(to, from, static_cast<size_t>(bytes)); });

@@ -16,6 +16,9 @@
 #ifndef ETUDE_DEVICE
 #define ETUDE_DEVICE simt
 #endif
+#ifndef ETUDE_COUNTED  // ETUDE_DEVICE is counted (count.h)
+#define ETUDE_COUNTED 0
+#endif
 
 #define __global__
 #define __device__
@@ -25,10 +28,17 @@
 #define __align__(bytes) alignas(bytes)
 #define SIMT_HAS_CLUSTERS 1
 
+#if ETUDE_COUNTED  // reads of the emulator's own memory must not be counted
+#define threadIdx (::etude::emulator::thread_index())
+#define blockIdx (::etude::emulator::block_index())
+#define blockDim (::etude::emulator::block_dim())
+#define gridDim (::etude::emulator::grid_dim())
+#else
 #define threadIdx (::etude::emulator::current->index)
 #define blockIdx (::etude::emulator::current->block->index)
 #define blockDim (::etude::emulator::current->block->dim)
 #define gridDim (::etude::emulator::current->block->grid)
+#endif
 
 #define SIMT_SHARED(type, name, dimensions)                     \
   using name##_shared_type = type dimensions;                   \
@@ -119,10 +129,19 @@ inline void __threadfence_block() {}
 namespace emulated {
 
 template <typename T, typename Change>
-T change_atomically(T* p, Change change) {
+T change_memory(T* p, Change change) {
   const T before = *p;
   *p = change(before);
   return before;
+}
+template <typename T, typename Change>
+T change_atomically(T* p, Change change) {
+  if constexpr (ETUDE_COUNTED) {
+    const etude::emulator::AtomicAccess atomic;
+    return change_memory(p, change);
+  } else {
+    return change_memory(p, change);
+  }
 }
 
 }  // namespace emulated
@@ -162,11 +181,9 @@ T atomicExch(T* p, std::type_identity_t<T> value) {
 // Who fails may be waiting for a lock: lets others run.
 template <typename T>
 T atomicCAS(T* p, std::type_identity_t<T> compare, std::type_identity_t<T> value) {
-  const T before = *p;
-  if (before == compare)
-    *p = value;
-  else
-    etude::emulator::spin();
+  const T before =
+      emulated::change_atomically(p, [=](T found) { return found == compare ? value : found; });
+  if (before != compare) etude::emulator::spin();
   return before;
 }
 // Counts 0, 1 .. limit, 0.
@@ -179,7 +196,17 @@ template <typename... Parameters, typename... Arguments>
 void launch(const Stream& stream, const Launch& shape, void (*kernel)(Parameters...),
             Arguments... arguments) {
   const std::tuple<Parameters...> values(arguments...);
-  etude::emulator::submit(stream, shape, [kernel, values] { std::apply(kernel, values); });
+  const auto body = [kernel, values] {
+    if constexpr (ETUDE_COUNTED) {
+      const auto run = kernel;
+      const auto mine = values;  // on the thread's stack, where nothing is counted
+      etude::emulator::enter_counted();
+      std::apply(run, mine);
+    } else {
+      std::apply(kernel, values);
+    }
+  };
+  etude::emulator::submit(stream, shape, body, ETUDE_COUNTED);
 }
 
 // As an H100 has them: launchers choose by these.
@@ -251,7 +278,6 @@ T shuffle_within(unsigned mask, T value, int source, const etude::emulator::Site
 
 // A warp is cut into segments of `width` lanes, a power of two. Who would read over its segment's
 // border reads itself; only xor reads earlier segments.
-inline int my_lane() { return etude::emulator::current->lane; }
 inline int segment(int lane, int width) { return lane & ~(width - 1); }
 
 inline unsigned vote(unsigned mask, bool predicate, const etude::emulator::Site& site) {
@@ -272,28 +298,29 @@ template <typename T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32,
               const etude::emulator::Site& site = SIMT_SITE("__shfl_sync")) {
   return emulated::shuffle_within(
-      mask, value, emulated::segment(emulated::my_lane(), width) | (source & (width - 1)), site);
+      mask, value, emulated::segment(etude::emulator::my_lane(), width) | (source & (width - 1)),
+      site);
 }
 template <typename T>
 T __shfl_xor_sync(unsigned mask, T value, int distance, int width = 32,
                   const etude::emulator::Site& site = SIMT_SITE("__shfl_xor_sync")) {
-  const int source = emulated::my_lane() ^ (distance & 31);
-  const bool later = source >= emulated::segment(emulated::my_lane(), width) + width;
-  return emulated::shuffle_within(mask, value, later ? emulated::my_lane() : source, site);
+  const int source = etude::emulator::my_lane() ^ (distance & 31);
+  const bool later = source >= emulated::segment(etude::emulator::my_lane(), width) + width;
+  return emulated::shuffle_within(mask, value, later ? etude::emulator::my_lane() : source, site);
 }
 template <typename T>
 T __shfl_down_sync(unsigned mask, T value, unsigned distance, int width = 32,
                    const etude::emulator::Site& site = SIMT_SITE("__shfl_down_sync")) {
-  const int source = emulated::my_lane() + static_cast<int>(distance & 31);
-  const bool out = source >= emulated::segment(emulated::my_lane(), width) + width;
-  return emulated::shuffle(mask, value, out ? emulated::my_lane() : source, site);
+  const int source = etude::emulator::my_lane() + static_cast<int>(distance & 31);
+  const bool out = source >= emulated::segment(etude::emulator::my_lane(), width) + width;
+  return emulated::shuffle(mask, value, out ? etude::emulator::my_lane() : source, site);
 }
 template <typename T>
 T __shfl_up_sync(unsigned mask, T value, unsigned distance, int width = 32,
                  const etude::emulator::Site& site = SIMT_SITE("__shfl_up_sync")) {
-  const int source = emulated::my_lane() - static_cast<int>(distance & 31);
-  const bool out = source < emulated::segment(emulated::my_lane(), width);
-  return emulated::shuffle(mask, value, out ? emulated::my_lane() : source, site);
+  const int source = etude::emulator::my_lane() - static_cast<int>(distance & 31);
+  const bool out = source < emulated::segment(etude::emulator::my_lane(), width);
+  return emulated::shuffle(mask, value, out ? etude::emulator::my_lane() : source, site);
 }
 
 inline unsigned __ballot_sync(unsigned mask, int predicate,
@@ -412,11 +439,11 @@ inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[
 
 inline void cp_async_16(void* shared, const void* global, int bytes = 16,
                         const etude::emulator::Site& site = SIMT_SITE("cp_async_16")) {
-  etude::emulator::copy_later({shared, global, bytes, 16 - bytes}, site);
+  etude::emulator::copy_later({shared, global, bytes, 16 - bytes, site});
 }
-inline void cp_async_4(void* shared, const void* global,
+inline void cp_async_4(void* shared, const void* global, int bytes = 4,
                        const etude::emulator::Site& site = SIMT_SITE("cp_async_4")) {
-  etude::emulator::copy_later({shared, global, 4, 0}, site);
+  etude::emulator::copy_later({shared, global, bytes, 4 - bytes, site});
 }
 inline void cp_async_commit() { etude::emulator::commit_copies(); }
 template <int Newest>
@@ -426,6 +453,8 @@ void cp_async_wait() {
 
 inline float tanh_approx(float x) { return std::tanh(x); }
 inline float sigmoid_approx(float x) { return 0.5f * tanh_approx(0.5f * x) + 0.5f; }
+inline float exp2_approx(float x) { return std::exp2(x); }
+inline float reciprocal_approx(float x) { return 1.0f / x; }
 inline float sigmoid_exact(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
 inline unsigned load_acquire(const unsigned* flag) {
@@ -437,7 +466,7 @@ inline unsigned add_release(unsigned* flag, unsigned value) { return atomicAdd(f
 inline void cluster_barrier(const etude::emulator::Site& site = SIMT_SITE("cluster_barrier")) {
   etude::emulator::cluster_sync(site);
 }
-inline unsigned cluster_rank() { return etude::emulator::current->block->rank; }
+inline unsigned cluster_rank() { return etude::emulator::my_rank(); }
 template <typename T>
 T* cluster_map(T* shared, unsigned rank) {
   return static_cast<T*>(etude::emulator::map_shared(shared, rank));

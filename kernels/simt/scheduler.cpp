@@ -9,7 +9,9 @@
 #include <stdexcept>
 #include <utility>
 
+#include "kernels/simt/count.h"
 #include "kernels/simt/fiber.h"
+#include "kernels/simt/observer.h"
 #include "kernels/simt/schedule.h"
 #include "kernels/simt/shared_memory.h"
 #include "kernels/simt/simt.h"
@@ -42,7 +44,7 @@ bool same(const Site& a, const Site& b) {
 // Runs one launch after the other; keeps its fibers and blocks between them.
 class Scheduler {
  public:
-  void run(const kernels::Launch& shape, const std::function<void()>& body);
+  void run(const kernels::Launch& shape, const std::function<void()>& body, Observer* observer);
   [[noreturn]] void run_threads();  // a fiber's whole life
 
   // Of the running thread. It goes on behind the call.
@@ -55,6 +57,7 @@ class Scheduler {
   std::string describe_current() const;
 
   ReadyList ready;
+  Observer* observer = nullptr;  // of this launch, if it has one
 
  private:
   void run_together(const std::vector<int>& numbers);
@@ -151,6 +154,7 @@ void Scheduler::prepare(Block& block, int number) {
     thread.groups = 0;
   }
   begin_block(block, shape.shared_bytes);
+  if (observer) observer->begin_block(block);
 }
 
 Fiber& Scheduler::idle_fiber() {
@@ -187,6 +191,7 @@ void Scheduler::run_threads() {
 
 void Scheduler::finish_thread() {
   current->finished = true;
+  current->counted = false;
   current->fiber = nullptr;
   --unfinished_;
   spins_ = 0;
@@ -194,6 +199,7 @@ void Scheduler::finish_thread() {
 }
 
 void Scheduler::finish_block(Block& block) {
+  if (observer) observer->end_block(block);
   const std::string fault = end_block(block);
   if (!fault.empty() && failure_.empty())
     failure_ = fmt::format("kernel {}: block {}, one of its threads: {}", launch_->name,
@@ -322,11 +328,14 @@ std::vector<int> order_of(int groups) {
   return order;
 }
 
-void Scheduler::run(const kernels::Launch& shape, const std::function<void()>& body) {
+void Scheduler::run(const kernels::Launch& shape, const std::function<void()>& body,
+                    Observer* watching) {
   if (launch_) throw std::logic_error("a kernel launches a kernel");
   check_shape(shape);
   launch_ = &shape;
   body_ = &body;
+  observer = watching;
+  if (observer) observer->begin_launch(shape);
   const auto grid = static_cast<int>(volume(shape.grid));
   const int group = shape.cooperative ? grid : shape.cluster;
   // A shuffled schedule also mixes blocks that need not be.
@@ -343,10 +352,12 @@ void Scheduler::run(const kernels::Launch& shape, const std::function<void()>& b
       numbers.clear();
     }
   } catch (...) {
+    if (observer) observer->end_launch(true);
     forget();
     launch_ = nullptr;
     throw;
   }
+  if (observer) observer->end_launch(false);
   launch_ = nullptr;
 }
 
@@ -395,9 +406,16 @@ void run_fiber() { scheduler.run_threads(); }
 
 void set_schedule(const Schedule& wanted) { schedule = wanted; }
 
-void run_now(const kernels::Launch& shape, const std::function<void()>& body) {
-  scheduler.run(shape, body);
+void run_now(const kernels::Launch& shape, const std::function<void()>& body, bool counted) {
+  scheduler.run(shape, body, counted ? &counter() : nullptr);
 }
+
+Observer* observer() { return scheduler.observer; }
+
+AtomicAccess::AtomicAccess() { current->atomic = true; }
+AtomicAccess::~AtomicAccess() { current->atomic = false; }
+
+void enter_counted() { current->counted = true; }
 
 void fail(std::string reason) {
   scheduler.fail(std::move(reason));
@@ -415,6 +433,7 @@ void sync_threads(const Site& site) {
   Block& block = *current->block;
   if (!arrive(block.barrier, site, static_cast<int>(block.threads.size())))
     return scheduler.wait(site);
+  if (scheduler.observer) scheduler.observer->block_barrier(block);
   scheduler.wake(block.threads.data(), block.threads.size());
   scheduler.turn();
 }
@@ -424,6 +443,7 @@ void cluster_sync(const Site& site) {
   const auto blocks = static_cast<int>(first.cluster.size());
   if (!arrive(first.cluster_barrier, site, static_cast<int>(first.threads.size()) * blocks))
     return scheduler.wait(site);
+  if (scheduler.observer) scheduler.observer->cluster_barrier(first);
   for (int i = 0; i < blocks; ++i) {
     const bool descending = schedule.order == Schedule::descending;
     Block& block = *first.cluster[static_cast<size_t>(descending ? blocks - 1 - i : i)];
@@ -431,6 +451,13 @@ void cluster_sync(const Site& site) {
   }
   scheduler.turn();
 }
+
+int my_lane() { return current->lane; }
+unsigned my_rank() { return current->block->rank; }
+Index thread_index() { return current->index; }
+Index block_index() { return current->block->index; }
+Index block_dim() { return current->block->dim; }
+Index grid_dim() { return current->block->grid; }
 
 unsigned present(unsigned mask) { return mask & current->warp->lanes; }
 
@@ -447,19 +474,24 @@ void meet(unsigned mask, const Site& site, void* mine,
   meeting.come |= 1u << current->lane;
   warp.brought[current->lane] = mine;
   if (meeting.come != mask) return scheduler.wait(site, mask);
+  const bool counted = std::exchange(current->counted, false);
   apply(warp.brought, mask);
+  current->counted = counted;
+  if (scheduler.observer) scheduler.observer->warp_operation(warp, mask, site);
   meeting.come = 0;
   scheduler.wake(warp.threads, 32, mask);
   scheduler.turn();
 }
 
-void copy_later(PendingCopy copy, const Site& site) {
-  check_copy(copy, site);
+void copy_later(PendingCopy copy) {
+  check_copy(copy);
   copy.group = current->groups;
-  if (scheduler.ready.copy_at_once()) return copy_now(copy);
+  copy.done = scheduler.ready.copy_at_once();
+  if (scheduler.observer) scheduler.observer->begin_copy(copy);
+  current->copies.push_back(copy);
+  if (copy.done) return copy_now(copy);
   // What was there is lost from here on.
   std::memset(copy.to, kUnwritten, static_cast<size_t>(copy.bytes + copy.zeros));
-  current->copies.push_back(copy);
 }
 
 void commit_copies() { ++current->groups; }
@@ -467,7 +499,10 @@ void commit_copies() { ++current->groups; }
 void finish_copies(int64_t newest) {
   auto& copies = current->copies;
   auto copy = copies.begin();
-  for (; copy != copies.end() && copy->group < current->groups - newest; ++copy) copy_now(*copy);
+  for (; copy != copies.end() && copy->group < current->groups - newest; ++copy) {
+    if (!copy->done) copy_now(*copy);
+    if (scheduler.observer) scheduler.observer->end_copy(*copy);
+  }
   copies.erase(copies.begin(), copy);
 }
 

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,7 +54,9 @@ struct PendingCopy {
   void* to;
   const void* from;
   int bytes, zeros;  // copied, then cleared
+  Site site{};
   int64_t group = 0;
+  bool done = false;  // before it is waited for
 };
 
 struct Block;
@@ -63,6 +66,8 @@ struct Thread {
   Index index{};
   int lane = 0;
   bool waiting = false, finished = false;
+  bool atomic = false;   // between an atomic operation's read and its write
+  bool counted = false;  // in a counted kernel, and in its own code
   Block* block = nullptr;
   Warp* warp = nullptr;
   Fiber* fiber = nullptr;  // while it runs or waits in the middle
@@ -79,11 +84,15 @@ struct Meeting {
   Site site{};
 };
 
+struct WatchedWarp;
+struct WatchedBlock;
+
 struct Warp {
   unsigned lanes = 0;  // that exist
   Thread* threads = nullptr;
   void* brought[32] = {};
   Meeting meetings[32];  // where come is 0: free
+  WatchedWarp* watched = nullptr;
 };
 
 struct SharedPiece {
@@ -112,6 +121,7 @@ struct Block {
   std::unique_ptr<unsigned char, FreeShared> shared;
   std::vector<SharedPiece> pieces;
   int64_t shared_used = 0, static_bytes = 0, dynamic_bytes = 0;
+  WatchedBlock* watched = nullptr;
 };
 
 extern constinit thread_local Thread* current;
@@ -124,21 +134,36 @@ void spin();  // lets the others go on
 // Lanes outside of the mask that is given to `apply` have no entry.
 void meet(unsigned mask, const Site& site, void* mine,
           void (*apply)(void* const (&lanes)[32], unsigned mask));
+int my_lane();
+unsigned my_rank();  // of the block in its cluster
+Index thread_index();
+Index block_index();
+Index block_dim();
+Index grid_dim();
 unsigned present(unsigned mask);  // those of them that the warp has
 void* static_shared(const void* key, const char* name, int64_t bytes);
 void* dynamic_shared(int64_t offset, int64_t bytes);
 void* map_shared(void* shared, unsigned rank);
-void copy_later(PendingCopy copy, const Site& site);
+void copy_later(PendingCopy copy);
 void commit_copies();
 void finish_copies(int64_t newest);  // all groups but so many
 [[noreturn]] void fail(std::string reason);
 [[noreturn]] void fail(const Site& site, std::string reason);
 
 // Runs `body` once for every thread.
-void run_now(const kernels::Launch& shape, const std::function<void()>& body);
+void run_now(const kernels::Launch& shape, const std::function<void()>& body, bool counted);
 // The same, or, while the stream is captured, at each replay.
-void submit(const kernels::Stream& stream, const kernels::Launch& shape,
-            std::function<void()> body);
+void submit(const kernels::Stream& stream, const kernels::Launch& shape, std::function<void()> body,
+            bool counted);
+struct AtomicAccess {
+  AtomicAccess();
+  ~AtomicAccess();
+};
+// A counted kernel's thread has its arguments, and begins.
+void enter_counted();
+
+// What allocate() has given: begin and bytes.
+std::map<uintptr_t, size_t>& device_arrays();
 
 // Runs the host's work in the stream's order: now, or at each replay.
 void submit_host(const kernels::Stream& stream, std::function<void()> work);

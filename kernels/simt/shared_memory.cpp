@@ -6,6 +6,8 @@
 #include <cstring>
 #include <new>
 
+#include "kernels/simt/observer.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #else
@@ -43,12 +45,16 @@ SharedPiece* find(Block& block, uintptr_t key) {
   return nullptr;
 }
 
-SharedPiece* holding(Block& block, const void* address) {
+}  // namespace
+
+const SharedPiece* holding(const Block& block, const void* address) {
   const int64_t offset = static_cast<const unsigned char*>(address) - block.shared.get();
-  for (SharedPiece& piece : block.pieces)
+  for (const SharedPiece& piece : block.pieces)
     if (offset >= piece.offset && offset < piece.offset + piece.bytes) return &piece;
   return nullptr;
 }
+
+namespace {
 
 void* add_piece(Block& block, SharedPiece piece) {
   if (std::ssize(block.pieces) == kMostPieces)
@@ -63,6 +69,7 @@ void* add_piece(Block& block, SharedPiece piece) {
   std::memset(begin, kUnwritten, static_cast<size_t>(piece.bytes));
   poison(begin + piece.bytes, gap_behind(piece));
   block.shared_used += piece.bytes + gap_behind(piece);
+  if (observer()) observer()->add_shared(block, piece);
   return begin;
 }
 
@@ -71,6 +78,11 @@ void* add_piece(Block& block, SharedPiece piece) {
 void FreeShared::operator()(unsigned char* memory) const {
   ASAN_UNPOISON_MEMORY_REGION(memory, kCapacity);
   ::operator delete (memory, std::align_val_t{kGap});
+}
+
+bool in_shared(const Block& block, const void* address) {
+  const int64_t offset = static_cast<const unsigned char*>(address) - block.shared.get();
+  return block.shared && offset >= 0 && offset < kCapacity;
 }
 
 void begin_block(Block& block, int64_t dynamic_bytes) {
@@ -149,7 +161,8 @@ void* map_shared(void* shared, unsigned rank) {
   return other.shared.get() + theirs->offset + within;
 }
 
-void check_copy(const PendingCopy& copy, const Site& site) {
+void check_copy(const PendingCopy& copy) {
+  const Site& site = copy.site;
   const int64_t bytes = copy.bytes + copy.zeros;
   if (copy.bytes < 0 || copy.zeros < 0) fail(site, fmt::format("copies {} bytes", copy.bytes));
   if (reinterpret_cast<uintptr_t>(copy.to) % static_cast<uintptr_t>(bytes) ||

@@ -18,8 +18,12 @@ void begin_block(Block& block, int64_t dynamic_bytes);
 // reads it now, from the same cluster, finds NaN.
 std::string end_block(Block& block);
 
+// The piece that has this byte, if one has; and whether it lies between or in the block's pieces.
+const SharedPiece* holding(const Block& block, const void* address);
+bool in_shared(const Block& block, const void* address);
+
 // cp.async: the running thread's, into its own block's shared memory.
-void check_copy(const PendingCopy& copy, const Site& site);
+void check_copy(const PendingCopy& copy);
 void copy_now(const PendingCopy& copy);
 
 }  // namespace etude::emulator
