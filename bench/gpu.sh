@@ -155,7 +155,8 @@ make_pack() {
     LD_LIBRARY_PATH='' ldd "$program" | grep 'not found' && die "$program lacks a library"
   done
   # The tests have most of their bytes in common: a dictionary that reaches from one to the next.
-  tar -C build -c gpu-pack | xz --lzma2=preset=6,dict=64MiB -c >"$archive" || die "$archive: not written"
+  tar -C build -c gpu-pack | xz --lzma2=preset=3,dict=64MiB -c >"$archive.new" || die "$archive: not written"
+  mv "$archive.new" "$archive"
   size=$(($(stat -c %s "$archive") / 1048576 + 1))
   du -h --max-depth=1 "$pack" >&2
   [ "$size" -lt 40 ] || die "$archive is larger than 40 MiB"
@@ -167,7 +168,10 @@ find_programs() {
   if [ -f "$archive" ] && { [ ! -d "$pack" ] || [ "$archive" -nt "$pack/commit.json" ]; }; then
     rm -rf "$pack"
     # Python has xz's decoder where there is no xz.
-    "$python" -W ignore -m tarfile -e "$archive" build || die "$archive: cannot be unpacked"
+    "$python" -W ignore -m tarfile -e "$archive" build || {
+      rm -rf "$pack"
+      die "$archive: cannot be unpacked"
+    }
     touch "$pack/commit.json"
   fi
   if [ -z "$built" ] && [ -d "$pack" ]; then
