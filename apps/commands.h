@@ -19,5 +19,6 @@ void add_evaluate(CLI::App& program);
 void add_forward(CLI::App& program);
 void add_report(CLI::App& program);
 void add_doctor(CLI::App& program);
+void add_simt(CLI::App& program);
 
 }  // namespace etude::apps

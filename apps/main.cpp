@@ -85,6 +85,7 @@ int main(int argc, char** argv) {
   add_forward(program);
   add_report(program);
   add_doctor(program);
+  add_simt(program);
 
   const int status = run(program, argc, argv);
   // A full disk may show itself only here.

@@ -58,6 +58,8 @@ class SharedShadow {
   void clear(int64_t offset, int64_t bytes);  // nobody has written there
   // The touches of `bytes` at `offset` by a thread.
   ClashReport access(const Touch& touch, int64_t offset, int64_t bytes, bool write);
+  // Written all the same: a store that the compiler does not report.
+  void excuse(int64_t offset, int64_t bytes);
   // A cp.async's write has come to its end.
   void arrived(const Touch& touch, int64_t offset, int64_t bytes);
 

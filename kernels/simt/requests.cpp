@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace etude::emulator {
 namespace {
@@ -55,25 +56,49 @@ Cost bank_passes(const Request& request, int bytes) {
   return cost;
 }
 
+namespace {
+
+// The bytes of each of the addresses' contiguous runs; 0 if they differ.
+int64_t run_bytes(Set& addresses, int bytes) {
+  const int64_t count = addresses.distinct();
+  int64_t whole = 0, current = 1;
+  for (int64_t i = 1; i <= count; ++i) {
+    const uintptr_t* next = addresses.begin() + i;
+    if (i < count && *next == next[-1] + static_cast<uintptr_t>(bytes)) {
+      ++current;
+      continue;
+    }
+    if (whole && whole != current) return 0;
+    whole = std::exchange(current, 1);
+  }
+  return whole * bytes;
+}
+
+}  // namespace
+
 std::string pattern_of(const Request& request, int bytes) {
-  bool first = true;
+  Set addresses;
+  bool even = true;
   int64_t step = 0;
-  int before = -1;
+  int first = -1, before = -1;
   for (int lane = 0; lane < 32; ++lane) {
     if (!(request.lanes >> lane & 1)) continue;
+    addresses.add(request.address[lane]);
     if (before >= 0) {
-      const auto apart =
-          static_cast<int64_t>(request.address[lane] - request.address[before]) / (lane - before);
-      if (!first && apart != step) return "scattered";
-      step = apart;
-      first = false;
+      const auto apart = static_cast<int64_t>(request.address[lane] - request.address[before]);
+      if (before == first) step = apart / (lane - before);
+      even = even && apart == step * (lane - before);
+    } else {
+      first = lane;
     }
     before = lane;
   }
-  if (first) return "one lane";
-  if (step == 0) return "one address";
-  if (step == bytes) return "side by side";
-  return fmt::format("{} bytes apart", step);
+  if (before == first) return "one lane";
+  if (even && step == 0) return "one address";
+  if (even && step == bytes) return "side by side";
+  if (even) return fmt::format("{} bytes apart", step);
+  const int64_t run = run_bytes(addresses, bytes);
+  return run > bytes ? fmt::format("runs of {} bytes", run) : "scattered";
 }
 
 }  // namespace etude::emulator
