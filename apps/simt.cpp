@@ -55,8 +55,11 @@ std::string text(const SimtSizes& sizes) {
   return out;
 }
 
-// Thread by thread takes time.
+// Thread by thread takes time, and some arrays grow by a size's square.
 constexpr int64_t kMostProduct = 100'000'000;
+int64_t most(const std::string& size) {
+  return size == "n" || size == "classes" || size == "count" ? 100'000 : 1024;
+}
 
 SimtSizes sizes_of(const SimtOp& op, const std::vector<std::string>& wanted) {
   SimtSizes sizes = op.sizes;
@@ -65,9 +68,10 @@ SimtSizes sizes_of(const SimtOp& op, const std::vector<std::string>& wanted) {
     const auto size = sizes.find(word.substr(0, equals));
     int64_t value = 0;
     if (equals == std::string::npos || size == sizes.end() ||
-        !CLI::detail::lexical_cast(word.substr(equals + 1), value) || value < 1 || value > 100'000)
-      refuse(
-          fmt::format("--size {}: {} has{}, each from 1 to 100000", word, op.name, text(op.sizes)));
+        !CLI::detail::lexical_cast(word.substr(equals + 1), value) || value < 1 ||
+        value > most(size->first))
+      refuse(fmt::format("--size {}: {} has{}, from 1 to {}", word, op.name, text(op.sizes),
+                         size == sizes.end() ? most("") : most(size->first)));
     size->second = value;
   }
   int64_t product = 1;
