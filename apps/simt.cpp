@@ -49,6 +49,18 @@ const SimtOp& find_op(const std::string& name) {
       fmt::join(op_names(), " ")));
 }
 
+std::string text(const SimtSizes& sizes) {
+  std::string out;
+  for (const auto& [name, value] : sizes) out += fmt::format(" {}={}", name, value);
+  return out;
+}
+
+// Thread by thread takes time, and some arrays grow by a size's square.
+constexpr int64_t kMostProduct = 100'000'000;
+int64_t most(const std::string& size) {
+  return size == "n" || size == "classes" || size == "count" ? 100'000 : 1024;
+}
+
 SimtSizes sizes_of(const SimtOp& op, const std::vector<std::string>& wanted) {
   SimtSizes sizes = op.sizes;
   for (const std::string& word : wanted) {
@@ -56,11 +68,19 @@ SimtSizes sizes_of(const SimtOp& op, const std::vector<std::string>& wanted) {
     const auto size = sizes.find(word.substr(0, equals));
     int64_t value = 0;
     if (equals == std::string::npos || size == sizes.end() ||
-        !CLI::detail::lexical_cast(word.substr(equals + 1), value) || value < 1 || value > 100'000)
-      refuse(fmt::format("--size {}: {} has {}, each from 1 to 100000", word, op.name,
-                         fmt::join(op.sizes, " ")));
+        !CLI::detail::lexical_cast(word.substr(equals + 1), value) || value < 1 ||
+        value > most(size->first))
+      refuse(fmt::format("--size {}: {} has{}, from 1 to {}", word, op.name, text(op.sizes),
+                         size == sizes.end() ? most("") : most(size->first)));
     size->second = value;
   }
+  int64_t product = 1;
+  for (const auto& [name, value] : sizes)
+    if ((product *= value) > kMostProduct)
+      refuse(fmt::format("--size: too much for a CPU that runs thread by thread:{}", text(sizes)));
+  if (sizes.count("heads") && sizes["features"] % sizes["heads"])
+    refuse(fmt::format("--size heads={}: must divide the {} features", sizes["heads"],
+                       sizes["features"]));
   return sizes;
 }
 
@@ -104,9 +124,7 @@ void simt(const Options& options) {
                                  {"kernels", all}}));
     return;
   }
-  std::string title = op.name;
-  for (const auto& [name, value] : sizes) title += fmt::format("  {} {}", name, value);
-  fmt::print("{}  {}\n\n", title, options.precision);
+  fmt::print("{}{}, {}\n\n", op.name, text(sizes), options.precision);
   for (const auto& kernel : kernels) fmt::print("{}\n", describe(kernel));
   fmt::print("{}", kSimtLegend);
 }

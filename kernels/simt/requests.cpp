@@ -80,20 +80,16 @@ std::string pattern_of(const Request& request, int bytes) {
   Set addresses;
   bool even = true;
   int64_t step = 0;
-  int first = -1, before = -1;
+  int count = 0, before = 0;
   for (int lane = 0; lane < 32; ++lane) {
     if (!(request.lanes >> lane & 1)) continue;
     addresses.add(request.address[lane]);
-    if (before >= 0) {
-      const auto apart = static_cast<int64_t>(request.address[lane] - request.address[before]);
-      if (before == first) step = apart / (lane - before);
-      even = even && apart == step * (lane - before);
-    } else {
-      first = lane;
-    }
+    const auto apart = static_cast<int64_t>(request.address[lane] - request.address[before]);
+    if (++count == 2) step = apart;
+    even = even && (count < 2 || apart == step);
     before = lane;
   }
-  if (before == first) return "one lane";
+  if (count == 1) return "one lane";
   if (even && step == 0) return "one address";
   if (even && step == bytes) return "side by side";
   if (even) return fmt::format("{} bytes apart", step);

@@ -20,7 +20,8 @@ Cost sectors(const Request& request, int bytes);
 // group one word of each bank a turn. Without conflicts: a turn a group.
 Cost bank_passes(const Request& request, int bytes);
 
-// "side by side", "one address", "8 bytes apart", "scattered".
+// Of the lanes that take part: "side by side", "one address", "8 bytes apart", "runs of 32 bytes",
+// "scattered", "one lane".
 std::string pattern_of(const Request& request, int bytes);
 
 }  // namespace etude::emulator
