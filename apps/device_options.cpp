@@ -32,4 +32,8 @@ const char* name(Precision precision) {
   return precision == Precision::bf16 ? "bf16" : precision == Precision::tf32 ? "tf32" : "fp32";
 }
 
+std::string device_name(Device device) {
+  return device == Device::cuda ? kernels::inspect_cuda().name : name(device);
+}
+
 }  // namespace etude::apps

@@ -3,6 +3,7 @@
 // --device and --precision: where the arithmetic is done, and how.
 
 #include <CLI/CLI.hpp>
+#include <string>
 
 #include "engine/memory.h"
 
@@ -19,5 +20,6 @@ void add_device_options(CLI::App& command, DeviceOptions& options);
 
 const char* name(kernels::Device device);
 const char* name(kernels::Precision precision);
+std::string device_name(kernels::Device device);  // what a GPU calls itself; otherwise as name()
 
 }  // namespace etude::apps

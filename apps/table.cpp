@@ -47,7 +47,8 @@ struct Options {
 
 struct Row {
   RunFigures figures;
-  double peak_memory_mib;
+  double peak_memory_mib;    // the host's
+  double device_memory_mib;  // arrays; 0 on the CPU
 };
 
 double paper_minutes(const std::string& model) {
@@ -105,7 +106,8 @@ Row run_row(const Options& o, const ModelOptions& row, const midi::Dataset& data
   training.roll = o.data.roll.over({});
   Trainer trainer(dataset, model, training, stream);
   run_training(trainer, name, folder, "`etude train --resume` can go on with it");
-  return {figures_of(trainer, name, model.params().parameter_count()), peak_memory_mib()};
+  return {figures_of(trainer, name, model.params().parameter_count()), peak_memory_mib(),
+          static_cast<double>(trainer.device_bytes()) / (1 << 20)};
 }
 
 Json to_json(const Row& row) {
@@ -113,6 +115,7 @@ Json to_json(const Row& row) {
   const double paper = paper_minutes(row.figures.model);
   json["paper_minutes"] = paper > 0 ? Json(paper) : Json();
   json["peak_memory_mib"] = row.peak_memory_mib;
+  json["device_memory_mib"] = row.device_memory_mib > 0 ? Json(row.device_memory_mib) : Json();
   return json;
 }
 
@@ -132,6 +135,7 @@ Json to_json(const Options& o, const midi::Dataset& dataset, double seconds_to_r
                       {"dropout", o.model.dropout.value_or(0.3)},
                       {"learning_rate", o.training.nadam.learning_rate},
                       {"device", name(o.device.device)},
+                      {"device_name", device_name(o.device.device)},
                       {"precision", name(o.device.precision)}};
   for (const Row& row : rows) json["models"].push_back(to_json(row));
   return json;
@@ -165,15 +169,25 @@ std::string text_table(const std::vector<Row>& rows) {
   return text;
 }
 
+// "; on the device (NVIDIA H100, tf32): 812 MiB"
+std::string on_device(const Options& o, double memory_mib) {
+  if (o.device.device == kernels::Device::cpu) return {};
+  return fmt::format("; on the device ({}, {}): {:.0f} MiB", device_name(o.device.device),
+                     name(o.device.precision), memory_mib);
+}
+
 void print_table(const Options& o, const midi::Dataset& dataset, double seconds_to_read,
                  const std::vector<Row>& rows) {
   const Machine machine = this_machine();
-  double peak = 0;
-  for (const Row& row : rows) peak = std::max(peak, row.peak_memory_mib);
+  double peak = 0, device = 0;
+  for (const Row& row : rows) {
+    peak = std::max(peak, row.peak_memory_mib);
+    device = std::max(device, row.device_memory_mib);
+  }
   fmt::print("{}: {} pieces, {} samples, {} tokens, read in {:.2f} s\n", o.data.path.string(),
              dataset.songs.size(), dataset.samples(), dataset.vocabulary.size(), seconds_to_read);
-  fmt::print("minibatches of {}; {}, threads: {}; peak memory {:.0f} MiB\n\n{}", o.training.batch,
-             machine.processor, machine.threads, peak, text_table(rows));
+  fmt::print("minibatches of {}; {}, threads: {}; peak memory {:.0f} MiB{}\n\n{}", o.training.batch,
+             machine.processor, machine.threads, peak, on_device(o, device), text_table(rows));
 }
 
 void table(const Options& o) {

@@ -44,6 +44,7 @@ class Trainer {
   int64_t steps_of_epochs(int epochs);  // of the first so many, whatever the options say
   bool between_epochs() const { return position_ == 0; }
   const StepRecord& record() const { return record_; }
+  int64_t device_bytes() const { return session_.device_bytes(); }
 
   const Model& model() const { return model_; }
   const TrainingOptions& options() const { return options_; }

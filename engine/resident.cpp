@@ -114,7 +114,7 @@ void Session::Resident::begin_late_table(ParamSet& params, const Parameter& tabl
 }
 
 void Session::Resident::catch_up_table() {
-  ON_DEVICE(stream_, nadam_lazy_catch_up, late_, batch_ * time_, inputs_.as<int32_t>(), nullptr);
+  ON_DEVICE(stream_, nadam_lazy_catch_up, late_, batch_ * time_, inputs_.as<int32_t>());
 }
 
 void Session::Resident::update_table(const float* row_gradients) {
@@ -136,20 +136,29 @@ kernels::Graph Session::Resident::capture(int64_t steps, const std::function<voi
   }
 }
 
+const kernels::Graph& Session::Resident::graph_of(int64_t steps,
+                                                  const std::function<void()>& step) {
+  kernels::Graph& graph = steps == 1 ? one_ : many_;
+  if (!graph.handle) graph = capture(steps, step);
+  return graph;
+}
+
 // Returns how many.
 int64_t Session::Resident::some_steps(int64_t most, const std::function<void()>& step,
                                       const std::function<void()>& settle) {
+  const int64_t left = steps_ - done_;
   if (!warm_) {
     step();
     kernels::synchronize(stream_);
     settle();
     warm_ = true;
+    // What is captured now does not fall into the time of the steps that follow.
+    if (left > 1) graph_of(1, step);
+    if (left > kLongGraph) graph_of(kLongGraph, step);
     return 1;
   }
   const int64_t length = most >= kLongGraph ? kLongGraph : 1;
-  kernels::Graph& graph = length == 1 ? one_ : many_;
-  if (!graph.handle) graph = capture(length, step);
-  kernels::replay(stream_, graph);
+  kernels::replay(stream_, graph_of(length, step));
   return length;
 }
 

@@ -38,9 +38,9 @@ struct Session::Resident {
   void catch_up_table();
   void update_table(const float* row_gradients);
 
-  // `step` puts all of one step into the stream. The first of a new shape runs as it is, and
-  // `settle` then gives the arena the size that it needed; later ones are replays. Returns the sums
-  // of their losses. Error where the plan has fewer left.
+  // `step` puts all of one step into the stream. The first of a new shape runs as it is,
+  // `settle` then gives the arena the size that it needed, and the others are captured; later ones
+  // are replays. Returns the sums of their losses. Error where the plan has fewer left.
   std::vector<double> run(int64_t steps, const std::function<void()>& step,
                           const std::function<void()>& settle);
 
@@ -56,6 +56,7 @@ struct Session::Resident {
   int64_t some_steps(int64_t most, const std::function<void()>& step,
                      const std::function<void()>& settle);
   kernels::Graph capture(int64_t steps, const std::function<void()>& step);
+  const kernels::Graph& graph_of(int64_t steps, const std::function<void()>& step);
   void forget_graphs();
   void flush_table();
 

@@ -51,8 +51,8 @@ Tensor Session::forward_and_backward(const Batch& batch, const Tape::Randomness&
 }
 
 double Session::train_step(const Batch& batch) {
-  params_.allocate_training();
   if (!on_cpu()) return train_on_device(batch);
+  params_.allocate_training();
   const auto step = static_cast<uint32_t>(optimizer_.state().step + 1);
   const Tensor losses = forward_and_backward(batch, {.seed = seed_, .step = step});
   optimizer_.update(params_, &table_, batch.inputs, batch.size * batch.time);
@@ -124,9 +124,15 @@ void Session::planned_step() {
   }
 }
 
+int64_t Session::device_bytes() const {
+  return on_cpu() ? 0 : params_.device_bytes() + resident_->bytes() + arena_.bytes();
+}
+
 std::vector<double> Session::run(int64_t steps) {
-  const auto losses = resident_->run(
-      steps, [this] { planned_step(); }, [this] { tape_.begin_inference(); });
+  const auto losses = with_plan([&] {
+    return resident_->run(
+        steps, [this] { planned_step(); }, [this] { tape_.begin_inference(); });
+  });
   optimizer_.advance(steps);
   return losses;
 }

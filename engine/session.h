@@ -64,6 +64,7 @@ class Session {
 
   Nadam& optimizer() { return optimizer_; }
   int64_t arena_bytes() const { return arena_.bytes(); }
+  int64_t device_bytes() const;  // of all arrays on the device; 0 on the CPU
 
  private:
   struct Resident;  // what lies on the device

@@ -1,7 +1,7 @@
 // The GPU: its memory, launches, and captured graphs.
 
-#include <cstdio>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "kernels/device_cuda.h"
@@ -24,9 +24,24 @@ std::string explain_absence(cudaError_t status) {
   if (driver == 0)
     return "no GPU: the NVIDIA driver is not installed or not loaded (does nvidia-smi work?)";
   if (status == cudaErrorInsufficientDriver)
-    return "the NVIDIA driver is too old: it runs CUDA " + version(driver) +
+    return "no GPU: the NVIDIA driver is too old: it runs CUDA " + version(driver) +
            ", this program needs " + version(CUDART_VERSION) + "; update the driver";
   return std::string("no GPU: ") + cudaGetErrorString(status);
+}
+
+__global__ void probe() {}
+
+// The virtual architecture that a kernel was compiled for, of those in this program that the device
+// took: 80, 90; 0 where none of them runs there.
+int compiled_for() {
+  cudaFuncAttributes attributes;
+  const cudaError_t status = cudaFuncGetAttributes(&attributes, probe);
+  if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction) {
+    cudaGetLastError();
+    return 0;
+  }
+  CUDA_CHECK(status);
+  return attributes.ptxVersion;
 }
 
 // The first device, once it is known to run these kernels.
@@ -44,6 +59,11 @@ const cudaDeviceProp& device_properties() {
                         std::to_string(found.major) + "." + std::to_string(found.minor) +
                         "; Etude's kernels need 8.0 or newer (Ampere)");
     CUDA_CHECK(cudaSetDevice(0));
+    if (compiled_for() == 0)
+      throw DeviceError(std::string("this program has no kernels for the GPU ") + found.name +
+                        " (" + std::to_string(found.major * 10 + found.minor) +
+                        "), only for " ETUDE_CUDA_ARCHITECTURES
+                        "; build it with -DCMAKE_CUDA_ARCHITECTURES=native");
     return found;
   }();
   return properties;
@@ -53,6 +73,7 @@ const cudaDeviceProp& device_properties() {
 
 void check_cuda(cudaError_t status, const char* call, const char* file, int line) {
   if (status == cudaSuccess) return;
+  cudaGetLastError();  // or somebody else's check would find it
   const std::string path = file;
   throw DeviceError(std::string("CUDA: ") + cudaGetErrorString(status) + " (" + call + " at " +
                     path.substr(path.rfind('/') + 1) + ":" + std::to_string(line) + ")");
@@ -115,8 +136,10 @@ Graph end_capture(const Stream& stream) {
   CUDA_CHECK(cudaStreamEndCapture(handle(stream), &graph));
   cudaGraphExec_t executable;
   const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
-  CUDA_CHECK(cudaGraphDestroy(graph));
+  cudaGraphDestroy(graph);
   CUDA_CHECK(status);
+  cudaGraphUpload(executable,
+                  handle(stream));  // now, not in the first replay; that would report it
   return {executable};
 }
 
@@ -135,17 +158,33 @@ void release_graph(const Stream&, Graph& graph) noexcept {
   graph.handle = nullptr;
 }
 
+// Lets the kernel have all the dynamic shared memory that a block can. Without asking it has 48 KB
+// less what it has statically. Asked once: an attribute that sank again between the capture of a
+// graph and its instantiation could make a recorded launch void.
+static cudaError_t allow_shared(const void* kernel) {
+  static std::mutex mutex;
+  static std::set<const void*> allowed;
+  const std::lock_guard lock(mutex);
+  if (allowed.contains(kernel)) return cudaSuccess;
+  cudaFuncAttributes attributes;
+  cudaError_t status = cudaFuncGetAttributes(&attributes, kernel);
+  if (status == cudaSuccess)
+    status =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(shared_bytes_a_block() -
+                                              static_cast<int64_t>(attributes.sharedSizeBytes)));
+  if (status == cudaSuccess) allowed.insert(kernel);
+  return status;
+}
+
 void launch_kernel(const Stream& stream, const Launch& shape, const void* kernel,
                    void** arguments) {
-  constexpr int64_t kWithoutAsking = 48 * 1024;
   const auto check = [&](cudaError_t status) {
     if (status == cudaSuccess) return;
     cudaGetLastError();
     throw DeviceError(std::string("kernel ") + shape.name + ": " + cudaGetErrorString(status));
   };
-  if (shape.shared_bytes > kWithoutAsking)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shape.shared_bytes)));
+  if (shape.shared_bytes > 0) check(allow_shared(kernel));
   if (shape.cluster > 8)
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
   const auto dimensions = [](const Extent& e) {
@@ -176,9 +215,7 @@ void launch_kernel(const Stream& stream, const Launch& shape, const void* kernel
 
 int resident_blocks(const void* kernel, int threads, int64_t shared_bytes) {
   int blocks = 0;
-  if (shared_bytes > 48 * 1024)
-    CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    static_cast<int>(shared_bytes)));
+  if (shared_bytes > 0) CUDA_CHECK(allow_shared(kernel));
   CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads,
                                                            static_cast<size_t>(shared_bytes)));
   return blocks;
@@ -188,7 +225,11 @@ int multiprocessors() { return device_properties().multiProcessorCount; }
 int64_t shared_bytes_a_block() {
   return static_cast<int64_t>(device_properties().sharedMemPerBlockOptin);
 }
-bool has_clusters() { return device_properties().major >= 9; }
+// A newer GPU may run code made for Ampere, which has none.
+bool has_clusters() {
+  static const bool found = device_properties().major >= 9 && compiled_for() >= 90;
+  return found;
+}
 
 }  // namespace etude::kernels::cuda
 

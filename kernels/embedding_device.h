@@ -46,11 +46,6 @@ __device__ inline int64_t count_below(const int32_t* ids, int64_t begin, int64_t
   return begin - first;
 }
 
-__device__ inline bool names_row(const SortedIds& sorted, int64_t row) {
-  const int64_t at = count_below(sorted.ids, 0, sorted.count, row, false);
-  return at < sorted.count && sorted.ids[at] == row;
-}
-
 __device__ inline int lane() { return static_cast<int>(threadIdx.x % 32); }
 __device__ inline int64_t global_warp() { return global_thread() / 32; }
 __device__ inline int64_t grid_warps() { return grid_threads() / 32; }

@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "kernels/device_cuda.h"
+#include "kernels/device_functions.h"
 #include "kernels/matmul.h"
 
 namespace etude::kernels::cuda {
 namespace {
 
-constexpr size_t kWorkspace = size_t{32} << 20;  // what NVIDIA advises for Hopper
+constexpr int64_t kWorkspace = int64_t{32} << 20;  // what NVIDIA advises for Hopper
 
 struct Cublas {
   std::string file, problem;
@@ -75,6 +76,8 @@ const Cublas& cublas() {
 }
 
 void check(cublasStatus_t status, const char* call) {
+  if (status == CUBLAS_STATUS_ALLOC_FAILED)
+    throw OutOfMemory(std::string("out of GPU memory: cuBLAS in ") + call);
   if (status != CUBLAS_STATUS_SUCCESS)
     throw DeviceError(std::string("cuBLAS: ") + call + " failed with status " +
                       std::to_string(static_cast<int>(status)));
@@ -87,9 +90,10 @@ cublasHandle_t handle_of(const Stream& stream) {
     cublasHandle_t handle;
     check(cublas().create(&handle), "cublasCreate");
     queue.cublas = handle;
-    CUDA_CHECK(cudaMalloc(&queue.workspace, kWorkspace));
+    queue.workspace = cuda::allocate(stream, kWorkspace);
     check(cublas().set_stream(handle, queue.stream), "cublasSetStream");
-    check(cublas().set_workspace(handle, queue.workspace, kWorkspace), "cublasSetWorkspace");
+    check(cublas().set_workspace(handle, queue.workspace, static_cast<size_t>(kWorkspace)),
+          "cublasSetWorkspace");
   }
   return static_cast<cublasHandle_t>(queue.cublas);
 }

@@ -4,14 +4,17 @@
 // Update: 1.9 MB of gradients, 24 bytes a number of the named rows: 6.4 MB, floor 2.1 us, and about
 // 2 us of dependent loads (length, position, gradient, row). Dense: 101 MB, 33 us, and the 14.4 MB
 // of gradients written besides.
-// Catch-up: 4.4 MB, 6,800 steps of rows. Slice: 650 rows, as many steps as the dense update has but
-// for those of named rows. Both bound by latency and arithmetic: a replayed step is 30 instructions
-// an element, in a chain of about 130 cycles (exact root, exact division; the next step's scalars
-// are loaded meanwhile; without that, 190). Floors 1.5 us and, for a table of which every row has
-// been named, 3.3 us; with the chains an estimated 3 us (35 steps) and 5 us (64). One thread an
-// element: four, as in the dense kernel, would make a chain four times as long. Measured: not yet,
-// no GPU was at hand. Registers (sm_80, sm_90a): update 52, 52 (any dim: 48, 56); catch_up and
-// slice 48, 48; flush 44, 44; begin 29, 29; no spills.
+// Catch-up: 4.4 MB, 6,800 steps of rows, bound by latency and arithmetic: a replayed step is 30
+// instructions an element, in a chain of about 130 cycles (exact root, exact division; the next
+// step's scalars are loaded meanwhile; without that, 190). Floor 1.5 us; with the chains an
+// estimated 3 us (35 steps). One thread an element: four, as in the dense kernel, would make a
+// chain four times as long.
+// Flush: 86 MB and, where every row has been named, all the arithmetic that the dense update would
+// have done: 29 us and 3.3 us a step, so every 64 steps an estimated 4 us a step.
+// Another division was tried and given up: a slice of the table in every step, which spreads the
+// flush, but costs a launch and 650 rows a step, and leaves rows behind for evaluation all the
+// same. Measured: not yet, no GPU was at hand. Registers (sm_80, sm_90a): update 52, 52 (any dim:
+// 48, 56); catch_up 48, 48; flush 44, 44; begin 29, 29; no spills.
 
 #include "kernels/nadam_lazy.h"
 
@@ -25,21 +28,17 @@ constexpr int kThreads = 128;  // a block handles a row
 constexpr int64_t kFlushBlocks = 132 * 16;
 
 // The steps that the row has done, and from now on counts as having done `goal`: the caller is the
-// one block that replays them. -1 where there is nothing to do, or another block does it, or the
-// row is named by the index `except` (null: none), whose rows are update()'s.
-__device__ int32_t claim(const NadamLazyTable& t, int64_t row, int64_t goal, int64_t count,
-                         const int32_t* except) {
+// one block that replays them. -1 where there is nothing to do, or another block does it.
+__device__ int32_t claim(const NadamLazyTable& t, int64_t row, int64_t goal) {
   const int32_t done = t.last[row];
   if (done < 0 || done >= goal) return -1;
-  if (except && names_row(sorted_ids(except, count), row)) return -1;
   return atomicCAS(t.last + row, done, static_cast<int32_t>(goal)) == done ? done : -1;
 }
 
 // By one block; every thread calls. Nobody reads the row before the launch is over.
-__device__ void bring_up(const NadamLazyTable& t, int64_t row, int64_t goal, int64_t count,
-                         const int32_t* except) {
+__device__ void bring_up(const NadamLazyTable& t, int64_t row, int64_t goal) {
   SIMT_SHARED(int32_t, claimed, [1]);
-  if (threadIdx.x == 0) claimed[0] = claim(t, row, goal, count, except);
+  if (threadIdx.x == 0) claimed[0] = claim(t, row, goal);
   __syncthreads();
   const int64_t done = claimed[0];
   __syncthreads();  // before the next claim
@@ -70,19 +69,12 @@ __global__ void begin(NadamLazyTable t) {
 }
 
 // One block an id, of which the first to come claims the row.
-__global__ void catch_up(NadamLazyTable t, int64_t count, const int32_t* ids,
-                         const int32_t* during) {
-  bring_up(t, ids[blockIdx.x], *t.cursor + (during ? 1 : 0), count, during);
-}
-
-__global__ void slice(NadamLazyTable t, int64_t count, const int32_t* index) {
-  const int64_t done = *t.cursor, row = blockIdx.x * t.period + done % t.period;
-  if (row < t.rows) bring_up(t, row, done + 1, count, index);
+__global__ void catch_up(NadamLazyTable t, const int32_t* ids) {
+  bring_up(t, ids[blockIdx.x], *t.cursor);
 }
 
 __global__ void flush(NadamLazyTable t) {
-  for (int64_t row = blockIdx.x; row < t.rows; row += gridDim.x)
-    bring_up(t, row, *t.cursor, 0, nullptr);
+  for (int64_t row = blockIdx.x; row < t.rows; row += gridDim.x) bring_up(t, row, *t.cursor);
 }
 
 // What sum_rows() does with a row's gradient.
@@ -121,9 +113,8 @@ void nadam_lazy_begin(const Stream& stream, const NadamLazyTable& t) {
 }
 
 void nadam_lazy_catch_up(const Stream& stream, const NadamLazyTable& t, int64_t count,
-                         const int32_t* ids, const int32_t* during) {
-  launch(stream, {"nadam_lazy_catch_up", {blocks(count)}, {kThreads}}, catch_up, t, count, ids,
-         during);
+                         const int32_t* ids) {
+  launch(stream, {"nadam_lazy_catch_up", {blocks(count)}, {kThreads}}, catch_up, t, ids);
 }
 
 void nadam_lazy_update(const Stream& stream, const NadamLazyTable& t, int64_t count,
@@ -131,12 +122,6 @@ void nadam_lazy_update(const Stream& stream, const NadamLazyTable& t, int64_t co
   const bool wide = t.columns % 4 == 0 && wide_access({t.w, t.m, t.v, dy});
   launch(stream, {"nadam_lazy_update", sum_grid(count), {kSumThreads}},
          wide ? update<true> : update<false>, t, count, index, dy);
-}
-
-void nadam_lazy_slice(const Stream& stream, const NadamLazyTable& t, int64_t count,
-                      const int32_t* index) {
-  launch(stream, {"nadam_lazy_slice", {blocks(divide_up(t.rows, t.period))}, {kThreads}}, slice, t,
-         count, index);
 }
 
 void nadam_lazy_flush(const Stream& stream, const NadamLazyTable& t) {

@@ -11,10 +11,9 @@
 // A step, *cursor being the number of steps done:
 //   catch_up   rows that the minibatch names: *cursor steps done, so that forward may read them
 //   update     gradients summed and applied to the named rows: *cursor + 1 steps done
-//   slice      every period-th row that is not named: *cursor + 1 steps done, so that no row falls
-//              back by more than `period` steps; beside the rest of the step, in any order
 //   (end_step)
 // begin() opens a plan; flush() goes before everybody else who reads w, m or v, and closes a plan.
+// Flushed every 64 steps or so, no row falls back by more: a catch_up() is never long.
 //
 // Cost, at V 36,011 x 100 and 1,850 named rows: update 6.4 MB; the others 24 bytes a number of the
 // rows they touch, and all replays together no more arithmetic than the dense update.
@@ -31,28 +30,20 @@ struct NadamLazyTable {
   int32_t* last;
   const NadamStep* scalars;  // [steps of the plan]
   const int64_t* cursor;     // steps of the plan that are done
-  // A longer one leaves more replays to catch_up(), which forward waits for; a shorter one has
-  // slice() read more rows.
-  int64_t period = 64;
 };
 
 }  // namespace etude::kernels
 
-// `index` and `during` are embedding_index()'s, of `count` ids.
 // clang-format off
 ETUDE_ON_DEVICE(
 // At *cursor = 0, with w, m and v as they are: after a flush(), or from a checkpoint.
 void nadam_lazy_begin(const Stream& stream, const NadamLazyTable& table);
-// The rows that ids [count] name. `during` null: before the step of these ids. Otherwise they are the
-// next minibatch's, and `during` is the index of the one in work: its rows are left to update(), the
-// others get *cursor + 1 steps done. That may run beside the whole step.
+// The rows that ids [count] name.
 void nadam_lazy_catch_up(const Stream& stream, const NadamLazyTable& table, int64_t count,
-                         const int32_t* ids, const int32_t* during);
-// dy [count, columns]. The named rows have done *cursor steps.
+                         const int32_t* ids);
+// dy [count, columns]; `index` is embedding_index()'s. The named rows have done *cursor steps.
 void nadam_lazy_update(const Stream& stream, const NadamLazyTable& table, int64_t count,
                        const int32_t* index, const float* dy);
-void nadam_lazy_slice(const Stream& stream, const NadamLazyTable& table, int64_t count,
-                      const int32_t* index);
 // All rows: *cursor steps done.
 void nadam_lazy_flush(const Stream& stream, const NadamLazyTable& table);
 )

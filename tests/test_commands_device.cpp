@@ -30,6 +30,9 @@ fs::path write_small_model(const fs::path& path, const midi::Dataset& dataset) {
   return path;
 }
 
+// Hides GPUs from the program, so that any machine is one without.
+constexpr const char* kNoGpu = "CUDA_VISIBLE_DEVICES=-1";
+
 bool has_gpu() {
   try {
     kernels::close_stream(kernels::open_stream(kernels::Device::cuda));
@@ -102,13 +105,40 @@ TEST_CASE("a training run under simt goes on with the same bits, and near the CP
   CHECK(train("cut", " --max-steps 4 --resume")["steps"] == 4);
 }
 
+TEST_CASE("without a GPU the program starts, and says in one line what is missing when asked") {
+  const TemporaryFolder folder;
+  const std::string reason =
+      kernels::inspect_cuda().built ? "no GPU: " : "this program was built without CUDA";
+  const auto doctor = json_of(etude::tests::etude(folder, "doctor --json", kNoGpu));
+  CHECK(doctor["runs"]["cuda"] == false);
+  CHECK(contains(doctor["runs"]["cuda_problem"], reason));
+  const std::string said = etude::tests::etude(folder, "doctor", kNoGpu).out;
+  CHECK_MESSAGE(contains(said, "* " + reason), said);
+  CHECK(contains(said, "(the CPU is used)"));
+  check_failure(etude::tests::etude(folder, "doctor --device cuda", kNoGpu), 1, reason);
+  const std::string cuda = " --device cuda --data " + quoted(write_corpus(folder));
+  check_failure(etude::tests::etude(folder, "train --out " + quoted(folder / "out") + cuda, kNoGpu),
+                1, reason);
+  check_failure(etude::tests::etude(folder, "table" + cuda, kNoGpu), 1, reason);
+  CHECK_FALSE(fs::exists(folder / "out"));
+}
+
+TEST_CASE("table says how much the device holds") {
+  const TemporaryFolder folder;
+  const std::string table = "table --models rnn --batch 2 --song-group 2 --max-steps 1 --data " +
+                            quoted(write_corpus(folder));
+  const std::string text = etude::tests::etude(folder, table + " --device simt").out;
+  CHECK_MESSAGE(contains(text, "; on the device (simt, fp32): "), text);
+  CHECK(json_of(etude::tests::etude(
+            folder, table + " --device simt --json"))["models"][0]["device_memory_mib"] > 1);
+  CHECK(json_of(etude::tests::etude(folder, table + " --json"))["models"][0]["device_memory_mib"]
+            .is_null());
+}
+
 TEST_CASE("what a device cannot do is said in one line") {
   const TemporaryFolder folder;
   const std::string train = "train --data " + quoted(write_corpus(folder)) + " --out " +
                             quoted(folder / "out") + " --device ";
-  if (!has_gpu())
-    check_failure(etude::tests::etude(folder, train + "cuda"), 1,
-                  ETUDE_CUDA ? "no GPU" : "built without CUDA");
   check_failure(etude::tests::etude(folder, train + "cpu --precision tf32"), 1,
                 "the CPU computes in fp32 alone");
   check_failure(etude::tests::etude(folder, train + "tpu"), 2, "--device");

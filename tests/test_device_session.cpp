@@ -4,9 +4,12 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <span>
 #include <vector>
 
+#include "engine/error.h"
 #include "engine/memory.h"
+#include "kernels/simt/stream.h"
 #include "layers/models.h"
 #include "tests/reference/device.h"
 
@@ -145,6 +148,57 @@ TEST_CASE("a captured step, replayed, is the step: however the epoch is cut") {
     }
     kernels::close_stream(stream);
   }
+}
+
+TEST_CASE("a second plan goes on where the first ended, also when its buffers have moved") {
+  constexpr int64_t kFirst = 5, kSteps = 42;  // the second is the longer one
+  for (const Stream& stream : device_streams(Precision::fp32)) {
+    const ModelConfig config = small_config("rnn");
+    const Data data(config, kSteps);
+    for (const auto embedding : {EmbeddingUpdate::dense, EmbeddingUpdate::sparse}) {
+      const Trained whole = train_on(stream, config, kSteps, embedding, {kSteps});
+      Model model(config);
+      model.initialise(3);
+      Session session = make_session(model, Nadam({}, embedding), 9, stream);
+      session.set_tokens(data.tokens);
+      std::vector<double> losses;
+      const std::span<const int64_t> offsets = data.offsets;
+      for (const auto& plan : {offsets.first(kFirst * kBatch), offsets.subspan(kFirst * kBatch)}) {
+        session.plan(plan, kBatch, data.time);
+        for (const double loss : session.run(std::ssize(plan) / kBatch)) losses.push_back(loss);
+        const std::vector<int32_t> targets(5, 1);
+        session.losses({5, data.time, data.tokens.data(), targets.data()});  // a larger minibatch
+      }
+      CHECK(same(whole, result(model, losses)));
+    }
+    kernels::close_stream(stream);
+  }
+}
+
+TEST_CASE("too little memory on the device: one line with the plan, and nothing is lost") {
+  constexpr int64_t kMiB = 1 << 20;
+  const OwnedStream stream(Device::simt);
+  const ModelConfig config = small_config("rnn");
+  const Data data(config, 2);
+  const Trained want = train_on(stream.get(), config, 2, EmbeddingUpdate::dense, {2});
+  Model model(config);
+  model.initialise(3);
+  emulator::limit_memory(0);
+  CHECK_THROWS_WITH_AS(make_session(model, Nadam(), 9, stream.get()),
+                       "out of memory on the emulated device: 0 MiB asked, 0 of 0 MiB free; the "
+                       "plan: 0 MiB of parameters, gradients and moments, 0 MiB of data and its "
+                       "order, 0 MiB of activations so far; a smaller --batch needs less of these",
+                       Error);
+  emulator::limit_memory(2 * kMiB);  // less than the first step's activations
+  Model again(config);
+  again.initialise(3);
+  Session session = make_session(again, Nadam(), 9, stream.get());
+  session.set_tokens(data.tokens);
+  session.plan(data.offsets, kBatch, data.time);
+  CHECK_THROWS_WITH_AS(session.run(2),
+                       doctest::Contains("4 MiB asked, 1 of 2 MiB free; the plan: "), Error);
+  emulator::limit_memory(INT64_MAX);
+  CHECK(same(want, result(again, session.run(2))));
 }
 
 TEST_CASE("evaluation on a device, between steps too") {

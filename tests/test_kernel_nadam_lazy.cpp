@@ -21,8 +21,7 @@ using Ids = std::vector<int32_t>;
 
 struct Case {
   EmbeddingShape shape;
-  int64_t period, steps, plan;  // a plan covers so many of the steps
-  bool ahead = false;           // the next minibatch's rows are caught up during the step
+  int64_t steps, plan;  // a plan covers so many of the steps
 };
 
 // Some rows in every minibatch, one of them often, some never.
@@ -75,18 +74,16 @@ class Twins {
         dy_(stream, c.shape.count * c.shape.dim),
         ids_(stream, c.shape.count),
         index_(stream, kernels::simt::embedding_index_size(c.shape)),
-        next_(stream, c.shape.count),
         last_(stream, c.shape.classes),
         cursor_(stream, 1),
         scalars_(stream, c.plan),
-        table_{c.shape.classes, c.shape.dim,     lazy_.w.data(), lazy_.m.data(), lazy_.v.data(),
-               last_.data(),    scalars_.data(), cursor_.data(), c.period} {}
+        table_{c.shape.classes, c.shape.dim,  lazy_.w.data(),  lazy_.m.data(),
+               lazy_.v.data(),  last_.data(), scalars_.data(), cursor_.data()} {}
 
   void open_plan(int64_t first) {
     put(stream_, scalars_, plan_of(first + 1, case_.plan));
     put(stream_, cursor_, std::vector<int64_t>{0});
     DEVICE_CALL(stream_, nadam_lazy_begin, table_);
-    caught_up_ = false;
   }
 
   void step(int64_t number) {
@@ -96,24 +93,16 @@ class Twins {
     DEVICE_CALL(stream_, embedding_index, s, ids_.data(), index_.data());
     put(stream_, dy_,
         to_float(random_numbers(s.count * s.dim, 5000 + static_cast<uint64_t>(number))));
-    if (!caught_up_)
-      DEVICE_CALL(stream_, nadam_lazy_catch_up, table_, s.count, ids_.data(), nullptr);
+    DEVICE_CALL(stream_, nadam_lazy_catch_up, table_, s.count, ids_.data());
     check_what_forward_reads(ids);
     const int64_t done = number % case_.plan;
     DEVICE_CALL(stream_, embedding_backward, s, index_.data(), dy_.data(), g_.data(),
                 Write::overwrite);
     DEVICE_CALL(stream_, nadam_update, s.classes * s.dim, scalars_.data() + done,
                 {dense_.w.data(), g_.data(), dense_.m.data(), dense_.v.data()});
-    if (case_.ahead) {
-      put(stream_, next_, ids_of_step(s, number + 1));
-      DEVICE_CALL(stream_, nadam_lazy_catch_up, table_, s.count, next_.data(), index_.data());
-      caught_up_ = true;
-    }
-    if (number % 2) DEVICE_CALL(stream_, nadam_lazy_slice, table_, s.count, index_.data());
     DEVICE_CALL(stream_, nadam_lazy_update, table_, s.count, index_.data(), dy_.data());
-    if (number % 2 == 0) DEVICE_CALL(stream_, nadam_lazy_slice, table_, s.count, index_.data());
     put(stream_, cursor_, std::vector<int64_t>{done + 1});
-    check_none_falls_behind(done + 1);
+    for (const int32_t last : last_.read()) CHECK((last >= -1 && last <= done + 1));
   }
 
   void flush() {
@@ -132,28 +121,23 @@ class Twins {
       CHECK(std::equal(dense.begin() + begin, dense.begin() + end, lazy.begin() + begin));
     }
   }
-  void check_none_falls_behind(int64_t done) const {
-    for (const int32_t last : last_.read())
-      CHECK((last == -1 || (last <= done && last + case_.period > done)));
-  }
 
   Stream stream_;
   Case case_;
   Floats start_;
   Weights dense_, lazy_;
   DeviceArray<float> g_, dy_;
-  DeviceArray<int32_t> ids_, index_, next_, last_;
+  DeviceArray<int32_t> ids_, index_, last_;
   DeviceArray<int64_t> cursor_;
   DeviceArray<NadamStep> scalars_;
   kernels::NadamLazyTable table_;
-  bool caught_up_ = false;
 };
 
 void check_case(const Case& c, int schedules = kSchedules) {
   const auto streams = device_streams(kernels::Precision::fp32);
   for (const Stream& stream : streams)
     for (int schedule = 0; schedule < schedules; ++schedule) {
-      INFO(c.shape.classes, " x ", c.shape.dim, ", period ", c.period, ", schedule ", schedule);
+      INFO(c.shape.classes, " x ", c.shape.dim, ", schedule ", schedule);
       use_schedule(schedule);
       Twins twins(stream, c);
       for (int64_t step = 0; step < c.steps; ++step) {
@@ -173,26 +157,21 @@ void check_case(const Case& c, int schedules = kSchedules) {
 }  // namespace
 
 TEST_CASE("the lazy update leaves the dense update's bits") {
-  check_case({{1, 1, 1}, 64, 5, 5});
-  check_case({{33, 33, 3}, 4, 20, 7});
-  check_case({{40, 5, 12}, 64, 40, 30});
-  check_case({{40, 8, 12}, 1, 10, 10});
-  check_case({{10, 12, 100}, 3, 6, 4});  // runs that are cut among warps
-  check_case({{300, 100, 96}, 16, 4, 4});
+  check_case({{1, 1, 1}, 5, 5});
+  check_case({{33, 33, 3}, 20, 7});
+  check_case({{40, 5, 12}, 40, 30});
+  check_case({{40, 8, 12}, 10, 10});
+  check_case({{10, 12, 100}, 6, 4});  // runs that are cut among warps
+  check_case({{300, 100, 96}, 4, 4});
 }
 
 TEST_CASE("the lazy update leaves the dense update's bits after hundreds of steps") {
-  for (const int64_t period : {7, 64}) check_case({{37, 4, 3}, period, 200, 150}, 1);
-}
-
-TEST_CASE("the next minibatch's rows may be caught up during the step") {
-  check_case({{40, 5, 12}, 64, 40, 30, true});
-  check_case({{300, 12, 40}, 16, 20, 20, true});
+  check_case({{37, 4, 3}, 200, 150}, 1);
 }
 
 TEST_CASE("momentum that sinks among the denormals is replayed to the same end") {
   // 1,200 steps without a gradient: m becomes denormal, and stops where 0.9 m rounds to m.
-  Case c{{3, 4, 1}, 64, 1200, 1200};
+  Case c{{3, 4, 1}, 1200, 1200};
   const auto streams = device_streams(kernels::Precision::fp32);
   for (const Stream& stream : streams) {
     const Floats start = to_float(random_numbers(12, 1));

@@ -37,7 +37,7 @@ void launch(const Stream& stream, const Launch& shape, void (*kernel)(Parameters
 int resident_blocks(const void* kernel, int threads, int64_t shared_bytes);
 int multiprocessors();
 int64_t shared_bytes_a_block();  // the most dynamic shared memory that a block can have
-bool has_clusters();             // of the device: sm_90 and newer
+bool has_clusters();             // of the device and of the code that it runs: sm_90 and newer
 
 // 16-byte pieces of the block's dynamic shared memory.
 class DynamicShared {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
 
 #include "kernels/device_functions.h"
@@ -37,6 +38,10 @@ void submit(const kernels::Stream& stream, const kernels::Launch& shape, std::fu
   submit_host(stream, [shape, body = std::move(body), counted] { run_now(shape, body, counted); });
 }
 
+static int64_t most_memory = INT64_MAX;
+
+void limit_memory(int64_t bytes) { most_memory = bytes; }
+
 // Where device arrays begin, and how long they are.
 std::map<uintptr_t, size_t>& device_arrays() {
   static std::map<uintptr_t, size_t> arrays;
@@ -52,12 +57,24 @@ using namespace etude::emulator;
 constexpr auto kAlignment = std::align_val_t{256};
 constexpr int64_t kFilled = int64_t{64} << 20;  // larger arrays keep the pages they have
 
+namespace {
+void require_memory(int64_t bytes) {
+  int64_t free = most_memory;
+  for (const auto& [begin, size] : device_arrays()) free -= static_cast<int64_t>(size);
+  if (bytes > free)
+    throw OutOfMemory("out of memory on the emulated device: " + std::to_string(bytes >> 20) +
+                      " MiB asked, " + std::to_string(free >> 20) + " of " +
+                      std::to_string(most_memory >> 20) + " MiB free");
+}
+}  // namespace
+
 Stream open_stream(Precision precision) { return {Device::simt, precision, new Queue}; }
 
 void close_stream(const Stream& stream) noexcept { delete &queue_of(stream); }
 
 void* allocate(const Stream& stream, int64_t bytes) {
   refuse_in_capture(stream, "allocation");
+  require_memory(bytes);
   void* memory = ::operator new(static_cast<size_t>(bytes), kAlignment);
   std::memset(memory, 0xff, static_cast<size_t>(std::min(bytes, kFilled)));  // NaN
   device_arrays()[reinterpret_cast<uintptr_t>(memory)] = static_cast<size_t>(bytes);
