@@ -36,6 +36,9 @@ Tensor dense(Tape& tape, const Tensor& x, const Tensor& w, const Tensor& b);
 
 Tensor leaky_relu(Tape& tape, const Tensor& x, float slope);
 
+// leaky_relu(dense(x, w, b)) in one; the two ops where the slope is below 0
+Tensor dense_leaky_relu(Tape& tape, const Tensor& x, const Tensor& w, const Tensor& b, float slope);
+
 // The mask is a function of the tape's seed and step, and of `stream`; x itself in inference.
 Tensor dropout(Tape& tape, const Tensor& x, float rate, uint32_t stream);
 

@@ -34,15 +34,15 @@ class Builder {
     const std::string name = numbered("feed_forward", ++feed_forwards_);
     const Shape wide = {shape_[0], 4 * shape_[1]};
     inner.clear();
-    inner.push_back(make_dense(name + ".expand", params_, shape_, wide[1]));
-    inner.push_back(make_leaky_relu(name + ".leaky_relu", config_.leaky_slope));
+    inner.push_back(make_dense(name + ".expand", params_, shape_, wide[1],
+                               ThenLeakyRelu{name + ".leaky_relu", config_.leaky_slope}));
     inner.push_back(make_dense(name + ".contract", params_, wide, shape_[1]));
     append(make_residual(name, std::move(inner)));
   }
 
   std::vector<LayerPointer> finish() {
-    append(make_dense("dense", params_, shape_, config_.dense));
-    append(make_leaky_relu("leaky_relu", config_.leaky_slope));
+    append(make_dense("dense", params_, shape_, config_.dense,
+                      ThenLeakyRelu{"leaky_relu", config_.leaky_slope}));
     return std::move(layers_);
   }
 
@@ -159,6 +159,7 @@ std::vector<Model::Row> Model::summary() const {
   for (const LayerPointer& layer : layers_) {
     shape = layer->output(shape);
     rows.push_back({layer->name(), shape, layer->parameters()});
+    for (const std::string& name : layer->fused()) rows.push_back({name, shape, 0});
   }
   rows.push_back({"output", {config_.classes}, output_weight_->count() + output_bias_->count()});
   return rows;
