@@ -25,6 +25,9 @@ Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forwar
 struct AttentionOptions {
   int64_t width = 50;
   bool sigmoid = true;
+  // Of the output, as ops::dropout would behind it.
+  float dropout = 0;
+  uint32_t dropout_stream = 0;
 };
 
 // x [B, T, F], wa [heads, F/heads, F/heads], ba [heads] -> [B, T, F]

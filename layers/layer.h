@@ -42,16 +42,21 @@ using LayerPointer = std::unique_ptr<Layer>;
 // Each adds its parameters to `params`, under its name. `input` is one batch row's shape.
 LayerPointer make_bidirectional_gru(const std::string& name, ParamSet& params, const Shape& input,
                                     int64_t units, ops::GruOutput output);
+// Behind the layer that takes it in, and in one with it.
+struct ThenDropout {
+  std::string name;
+  float rate;
+  uint32_t stream;  // tells one dropout's masks from another's
+};
 LayerPointer make_attention(const std::string& name, ParamSet& params, const Shape& input,
-                            int64_t heads, int64_t width, bool sigmoid);
-// Behind the layer, and in one with it.
+                            int64_t heads, int64_t width, bool sigmoid,
+                            std::optional<ThenDropout> dropout = {});
 struct ThenLeakyRelu {
   std::string name;
   float slope;
 };
 LayerPointer make_dense(const std::string& name, ParamSet& params, const Shape& input, int64_t out,
                         std::optional<ThenLeakyRelu> activation = {});
-// `stream` tells one dropout's masks from another's.
 LayerPointer make_dropout(const std::string& name, float rate, uint32_t stream);
 LayerPointer make_flatten(const std::string& name);
 // x + inner(x), the inner layers one after the other.
