@@ -25,6 +25,9 @@ Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forwar
 struct AttentionOptions {
   int64_t width = 50;
   bool sigmoid = true;
+  // Of the output, as ops::dropout would behind it.
+  float dropout = 0;
+  uint32_t dropout_stream = 0;
 };
 
 // x [B, T, F], wa [heads, F/heads, F/heads], ba [heads] -> [B, T, F]
@@ -35,6 +38,9 @@ Tensor attention(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba
 Tensor dense(Tape& tape, const Tensor& x, const Tensor& w, const Tensor& b);
 
 Tensor leaky_relu(Tape& tape, const Tensor& x, float slope);
+
+// leaky_relu(dense(x, w, b)) in one; the two ops where the slope is below 0
+Tensor dense_leaky_relu(Tape& tape, const Tensor& x, const Tensor& w, const Tensor& b, float slope);
 
 // The mask is a function of the tape's seed and step, and of `stream`; x itself in inference.
 Tensor dropout(Tape& tape, const Tensor& x, float rate, uint32_t stream);

@@ -9,18 +9,24 @@ using namespace kernels;
 
 namespace {
 
+DropoutMask mask_of(const Tape& tape, const AttentionOptions& options) {
+  if (tape.mode() == Mode::inference) return {};
+  const Tape::Randomness random = tape.randomness();
+  return {options.dropout, {random.seed, options.dropout_stream, random.device_step}};
+}
+
 void run_on_device(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba,
-                   const AttentionShape& shape, const Tensor& y) {
+                   const AttentionShape& shape, const DropoutMask& dropout, const Tensor& y) {
   const Stream& stream = tape.stream();
-  float* saved = tape.scratch(ON_DEVICE_PICK(stream, attention_saved)(shape));
-  float* scratch = tape.scratch(ON_DEVICE_PICK(stream, attention_scratch)(shape));
+  float* saved = tape.scratch(ON_DEVICE(stream, attention_saved, shape, dropout));
+  float* scratch = tape.scratch(ON_DEVICE(stream, attention_scratch, shape, dropout));
   const AttentionWeights weights{wa.data(), ba.data()};
-  ON_DEVICE(stream, attention_forward, shape, weights, x.data(), y.data(), saved);
+  ON_DEVICE(stream, attention_forward, shape, weights, dropout, x.data(), y.data(), saved);
   tape.record([=, &tape] {
     const auto dx = tape.gradient(x), dwa = tape.gradient(wa), dba = tape.gradient(ba);
     const AttentionGradients gradients{dx.data, dx.write, dwa.data, dwa.write, dba.data, dba.write};
-    ON_DEVICE(tape.stream(), attention_backward, shape, weights, x.data(), y.data(), y.grad(),
-              saved, scratch, gradients);
+    ON_DEVICE(tape.stream(), attention_backward, shape, weights, dropout, x.data(), y.data(),
+              y.grad(), saved, scratch, gradients);
   });
 }
 
@@ -37,6 +43,7 @@ Tensor attention(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba
     throw Error(fmt::format("attention: the width must be at least 1, not {}", options.width));
   require_shape("attention", "weight", wa, {heads, features / heads, features / heads});
   require_shape("attention", "bias", ba, {heads});
+  require_rate("attention", options.dropout);
 
   const AttentionShape shape{.batch = batch,
                              .time = time,
@@ -47,7 +54,7 @@ Tensor attention(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba
   const AttentionWeights weights{wa.data(), ba.data()};
   const Tensor y = tape.make(x.shape());
   if (!tape.on_cpu()) {
-    run_on_device(tape, x, wa, ba, shape, y);
+    run_on_device(tape, x, wa, ba, shape, mask_of(tape, options), y);
     return y;
   }
   const int64_t squares = batch * heads * time * time;
@@ -59,7 +66,7 @@ Tensor attention(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba
     cpu::attention_backward(shape, weights, x.data(), y.grad(), saved,
                             {dx.data, dx.write, dwa.data, dwa.write, dba.data, dba.write});
   });
-  return y;
+  return dropout(tape, y, options.dropout, options.dropout_stream);
 }
 
 }  // namespace etude::ops

@@ -28,4 +28,9 @@ inline void require_below(const char* op, const char* what, const int32_t* ids, 
       throw Error(fmt::format("{}: {} {} at {} is not below {}", op, what, ids[i], i, end));
 }
 
+inline void require_rate(const char* op, float rate) {
+  if (!(rate >= 0 && rate < 1))
+    throw Error(fmt::format("{}: the rate must be at least 0 and below 1, not {}", op, rate));
+}
+
 }  // namespace etude::ops

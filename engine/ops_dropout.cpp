@@ -37,8 +37,7 @@ void run(Tape& tape, const Tensor& x, const Tensor& y, float rate, const Key& ke
 }  // namespace
 
 Tensor dropout(Tape& tape, const Tensor& x, float rate, uint32_t stream) {
-  if (!(rate >= 0 && rate < 1))
-    throw Error(fmt::format("dropout: the rate must be at least 0 and below 1, not {}", rate));
+  require_rate("dropout", rate);
   if (tape.mode() == Mode::inference || rate == 0) return x;
   const Tensor y = tape.make(x.shape());
   const Tape::Randomness random = tape.randomness();

@@ -9,6 +9,7 @@
 // (keras-self-attention subtracts 10000 outside the band instead; in fp32 the softmax is then 0.)
 // Cost forward, FLOPs: 2 B T F D (x Wa) + 4 B T^2 F; backward twice that.
 
+#include "kernels/dropout.h"
 #include "kernels/types.h"
 
 namespace etude::kernels {
@@ -62,15 +63,20 @@ void attention_backward(const AttentionShape& shape, const AttentionWeights& wei
 }  // namespace etude::kernels
 
 // `saved` and `scratch` are the caller's, of so many floats; saved lives from forward to backward.
+// y has gone through `dropout`, and dy is its gradient. The window version makes the mask where it
+// writes y and reads dy; the others have dropout's own kernels around theirs, and more saved.
 // clang-format off
 ETUDE_ON_DEVICE(
-int64_t attention_saved(const AttentionShape& shape);
-int64_t attention_scratch(const AttentionShape& shape);
+int64_t attention_saved(const Stream& stream, const AttentionShape& shape,
+                        const DropoutMask& dropout);
+int64_t attention_scratch(const Stream& stream, const AttentionShape& shape,
+                          const DropoutMask& dropout);
 void attention_forward(const Stream& stream, const AttentionShape& shape,
-                       const AttentionWeights& weights, const float* x, float* y, float* saved);
+                       const AttentionWeights& weights, const DropoutMask& dropout, const float* x,
+                       float* y, float* saved);
 void attention_backward(const Stream& stream, const AttentionShape& shape,
-                        const AttentionWeights& weights, const float* x, const float* y,
-                        const float* dy, float* saved, float* scratch,
-                        const AttentionGradients& gradients);
+                        const AttentionWeights& weights, const DropoutMask& dropout,
+                        const float* x, const float* y, const float* dy, float* saved,
+                        float* scratch, const AttentionGradients& gradients);
 )
 // clang-format on

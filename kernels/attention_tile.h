@@ -5,6 +5,7 @@
 
 #include "kernels/attention_products.h"
 #include "kernels/attention_rows.h"
+#include "kernels/dropout_mask.h"
 
 namespace etude::kernels::ETUDE_DEVICE {
 
@@ -78,12 +79,15 @@ __device__ float4 load4(const float* from, int columns) {
                        columns > 2 ? from[2] : 0.0f, columns > 3 ? from[3] : 0.0f);
 }
 
-// 64 rows in global memory, of which `rows` exist, and where they go. Null: they are there.
+// 64 rows in global memory, of which `rows` exist, and where they go. Null: they are there. With a
+// mask they go through it, the first of them being element `first` of what it is the mask of.
 template <typename Product>
 struct Source {
   Operand<Product> to;
   const float* from;
   int rows;
+  const Mask* mask = nullptr;
+  int64_t first = 0;
 };
 
 // A thread's part of one stage, in registers: four columns of four rows.
@@ -117,6 +121,13 @@ __device__ __forceinline__ void fetch(Staged& staged, const Source<Product>& sou
     fetch_rows<true>(staged, from, stride, source.rows, left);
   else
     fetch_rows<false>(staged, from, stride, source.rows, left);
+  if (!source.mask || !source.mask->drops()) return;
+  const int64_t first = source.first + piece * kPiece + column;
+#pragma unroll
+  for (int r = 0; r < 4; ++r)
+    if (staged_row(r) < source.rows && left > 0)
+      staged.values[r] =
+          source.mask->four(first + staged_row(r) * stride, staged.values[r], plan.vector);
 }
 
 // Up to the padding of products.

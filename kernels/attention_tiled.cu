@@ -23,6 +23,7 @@
 // queries' backward 240, 227, 232 (240, 226, 224); keys' 255, 223, 229 (255, 223, 221).
 
 #include "kernels/attention_gradient.h"
+#include "kernels/attention_mask.h"
 #include "kernels/attention_scores.h"
 
 namespace etude::kernels::ETUDE_DEVICE {
@@ -141,7 +142,7 @@ __device__ __forceinline__ void scale_rows(ResultTiles& result, const float* fac
 
 template <typename Product>
 __global__ void __launch_bounds__(kTileThreads)
-    forward(AttentionShape s, TilePlan plan, AttentionForwardArrays p) {
+    forward(AttentionShape s, TilePlan plan, AttentionForwardArrays p, MaskArgument dropout) {
   DynamicShared shared;
   const Tiles<Product> tiles(shared, plan);
   Softmax softmax(shared, s);
@@ -167,6 +168,10 @@ __global__ void __launch_bounds__(kTileThreads)
   }
   softmax.finish(at.chunk == 0 ? p.log_sum + at.slice.steps() + i0 : nullptr, rows);
   scale_rows(y, softmax.factor);
+  const Mask mask(dropout);
+  if (mask.drops())
+    mask_result(mask, y, base + i0 * s.features + at.chunk * kPiece, s.features, columns,
+                plan.vector);
   write_result(y, p.y + base + i0 * s.features + at.chunk * kPiece, s.features, rows, columns,
                plan.dim % 2 == 0, Write::overwrite);
 }
@@ -262,7 +267,7 @@ void run_forward(const Stream& stream, const AttentionShape& s, const AttentionF
           tile_grid(s, plan),
           {kTileThreads},
           Tiles<Product>::bytes(plan) + Softmax::bytes()},
-         forward<Product>, s, plan, p);
+         forward<Product>, s, plan, p, mask_argument(p.dropout));
 }
 
 template <typename Product>

@@ -8,19 +8,22 @@
 namespace etude::kernels {
 
 // x, query, y [batch, time, features]; ba [heads]; log_sum [batch, heads, time]: a[i, j] is
-// exp(e[i, j] - log_sum[i]).
+// exp(e[i, j] - log_sum[i]). dropout, of y: the tiled version's alone.
 struct AttentionForwardArrays {
   const float *x, *query, *ba;
   float *y, *log_sum;
+  DropoutMask dropout;
 };
 
 // dx takes what comes by the weighted sum and by the scores' right-hand x. dba_parts
-// [heads, batch, parts]: attention_parts() of them a batch row and head.
+// [heads, batch, parts]: attention_parts() of them a batch row and head. dropout, behind which dy
+// is the gradient: the window version's alone.
 struct AttentionBackwardArrays {
   const float *x, *query, *ba, *log_sum, *y, *dy;
   float* dx;
   Write dx_write;
   float *dquery, *dba_parts;
+  DropoutMask dropout;
 };
 
 constexpr int kAttentionTile = 64;  // rows of queries, or of keys, a block of the tiled versions

@@ -44,7 +44,7 @@ __device__ __forceinline__ void reduce_inner(const GradientRows& rows, ScoreTile
 
 template <typename Product>
 __global__ void __launch_bounds__(kTileThreads)
-    backward(AttentionShape s, TilePlan plan, AttentionBackwardArrays p) {
+    backward(AttentionShape s, TilePlan plan, AttentionBackwardArrays p, MaskArgument dropout) {
   DynamicShared shared;
   const auto queries = take_operand<Product>(shared, plan.widest);
   const auto keys = take_operand<Product>(shared, plan.widest);
@@ -55,7 +55,9 @@ __global__ void __launch_bounds__(kTileThreads)
   const int64_t base = slice.features(0);
   const int time = static_cast<int>(s.time);
   load_log_sums(rows, slice, p.log_sum, 0);
-  const Source<Product> left[2] = {{queries, p.query + base, time}, {dy, p.dy + base, time}};
+  const Mask mask(dropout);
+  const Source<Product> left[2] = {{queries, p.query + base, time},
+                                   {dy, p.dy + base, time, &mask, base}};
   ScoreTiles both[2] = {}, a;
   load_and_score(both, left, {keys, p.x + base, time}, s.features, plan, 0);
   ScoreTiles &products = both[0], &ds = both[1];  // ds: dy x^T first
@@ -103,7 +105,7 @@ void attention_backward_window(const Stream& stream, const AttentionShape& s,
           tile_grid(s, plan),
           {kTileThreads},
           shared_bytes(stream.precision, plan)},
-         kernel, s, plan, p);
+         kernel, s, plan, p, mask_argument(p.dropout));
 }
 
 }  // namespace etude::kernels::ETUDE_DEVICE

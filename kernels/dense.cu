@@ -43,14 +43,19 @@ void dense_forward(const Stream& stream, const DenseShape& s, const float* x, co
   matmul(stream, s.rows, s.out, s.in, {x, s.in}, {w, s.out}, y, s.out, Write::add);
 }
 
-void dense_backward(const Stream& stream, const DenseShape& s, const float* x, const float* w,
-                    const float* dy, const DenseGradients& g) {
+void dense_products_backward(const Stream& stream, const DenseShape& s, const float* x,
+                             const float* w, const float* dy, const DenseGradients& g) {
   matmul(stream, s.in, s.out, s.rows, {x, s.in, Transpose::yes}, {dy, s.out}, g.dw, s.out,
          g.dw_write);
-  column_sums(stream, s.rows, s.out, dy, s.out, g.db, g.db_write);
   if (g.dx)
     matmul(stream, s.rows, s.in, s.out, {dy, s.out}, {w, s.out, Transpose::yes}, g.dx, s.in,
            g.dx_write);
+}
+
+void dense_backward(const Stream& stream, const DenseShape& s, const float* x, const float* w,
+                    const float* dy, const DenseGradients& g) {
+  column_sums(stream, s.rows, s.out, dy, s.out, g.db, g.db_write);
+  dense_products_backward(stream, s, x, w, dy, g);
 }
 
 }  // namespace etude::kernels::ETUDE_DEVICE

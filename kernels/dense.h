@@ -38,5 +38,8 @@ void dense_forward(const Stream& stream, const DenseShape& shape, const float* x
                    const float* b, float* y);
 void dense_backward(const Stream& stream, const DenseShape& shape, const float* x, const float* w,
                     const float* dy, const DenseGradients& gradients);
+// dw and dx alone: the two products.
+void dense_products_backward(const Stream& stream, const DenseShape& shape, const float* x,
+                             const float* w, const float* dy, const DenseGradients& gradients);
 )
 // clang-format on

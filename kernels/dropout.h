@@ -27,6 +27,12 @@ struct DeviceRandomKey {
   const uint32_t* step;
 };
 
+// Dropout that another operation takes in, of its own output. Rate 0: none.
+struct DropoutMask {
+  float rate = 0;
+  DeviceRandomKey key = {};
+};
+
 }  // namespace etude::kernels
 
 // clang-format off

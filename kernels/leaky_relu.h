@@ -7,6 +7,7 @@
 
 namespace etude::kernels::cpu {
 
+// x and y may be the same array.
 void leaky_relu_forward(int64_t n, float slope, const float* x, float* y);
 
 // x is the forward's input.

@@ -7,8 +7,10 @@ namespace {
 
 class Dense : public Layer {
  public:
-  Dense(const std::string& layer, ParamSet& params, const Shape& input, int64_t out)
+  Dense(const std::string& layer, ParamSet& params, const Shape& input, int64_t out,
+        std::optional<ThenLeakyRelu> activation)
       : Layer(layer),
+        activation_(std::move(activation)),
         weight_(params, layer + ".weight", {input.back(), out}),
         bias_(params, layer + ".bias", {out}) {}
 
@@ -19,7 +21,8 @@ class Dense : public Layer {
   }
 
   Tensor forward(Tape& tape, const Tensor& x) const override {
-    return ops::dense(tape, x, weight_.tensor(), bias_.tensor());
+    if (!activation_) return ops::dense(tape, x, weight_.tensor(), bias_.tensor());
+    return ops::dense_leaky_relu(tape, x, weight_.tensor(), bias_.tensor(), activation_->slope);
   }
 
   void initialise(uint64_t seed) override {
@@ -29,15 +32,21 @@ class Dense : public Layer {
 
   int64_t parameters() const override { return weight_.count() + bias_.count(); }
 
+  std::vector<std::string> fused() const override {
+    if (!activation_) return {};
+    return {activation_->name};
+  }
+
  private:
+  std::optional<ThenLeakyRelu> activation_;
   LayerParameter weight_, bias_;
 };
 
 }  // namespace
 
-LayerPointer make_dense(const std::string& name, ParamSet& params, const Shape& input,
-                        int64_t out) {
-  return std::make_unique<Dense>(name, params, input, out);
+LayerPointer make_dense(const std::string& name, ParamSet& params, const Shape& input, int64_t out,
+                        std::optional<ThenLeakyRelu> activation) {
+  return std::make_unique<Dense>(name, params, input, out, std::move(activation));
 }
 
 }  // namespace etude

@@ -4,7 +4,9 @@
 // builders below, which name the parameters, and live in a Model.
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/ops.h"
 #include "engine/params.h"
@@ -27,6 +29,9 @@ class Layer {
   // Sets the parameters, as Keras does. `seed` decides.
   virtual void initialise(uint64_t /*seed*/) {}
   virtual int64_t parameters() const { return 0; }
+  // The layers without parameters that forward has taken in, behind its own: each has a row of its
+  // own in Model::summary().
+  virtual std::vector<std::string> fused() const { return {}; }
 
  private:
   std::string name_;
@@ -37,11 +42,21 @@ using LayerPointer = std::unique_ptr<Layer>;
 // Each adds its parameters to `params`, under its name. `input` is one batch row's shape.
 LayerPointer make_bidirectional_gru(const std::string& name, ParamSet& params, const Shape& input,
                                     int64_t units, ops::GruOutput output);
+// Behind the layer that takes it in, and in one with it.
+struct ThenDropout {
+  std::string name;
+  float rate;
+  uint32_t stream;  // tells one dropout's masks from another's
+};
 LayerPointer make_attention(const std::string& name, ParamSet& params, const Shape& input,
-                            int64_t heads, int64_t width, bool sigmoid);
-LayerPointer make_dense(const std::string& name, ParamSet& params, const Shape& input, int64_t out);
-LayerPointer make_leaky_relu(const std::string& name, float slope);
-// `stream` tells one dropout's masks from another's.
+                            int64_t heads, int64_t width, bool sigmoid,
+                            std::optional<ThenDropout> dropout = {});
+struct ThenLeakyRelu {
+  std::string name;
+  float slope;
+};
+LayerPointer make_dense(const std::string& name, ParamSet& params, const Shape& input, int64_t out,
+                        std::optional<ThenLeakyRelu> activation = {});
 LayerPointer make_dropout(const std::string& name, float rate, uint32_t stream);
 LayerPointer make_flatten(const std::string& name);
 // x + inner(x), the inner layers one after the other.

@@ -19,7 +19,11 @@ class Builder {
     append(
         make_bidirectional_gru(numbered("gru", ++grus_), params_, shape_, config_.units, output));
   }
-  void attention() { append(make_attention_layer()); }
+  void attention_and_dropout() {
+    ++dropouts_;
+    append(make_attention_layer(
+        ThenDropout{numbered("dropout", dropouts_), config_.dropout, dropouts_}));
+  }
   void dropout() {
     ++dropouts_;
     append(make_dropout(numbered("dropout", dropouts_), config_.dropout, dropouts_));
@@ -34,15 +38,15 @@ class Builder {
     const std::string name = numbered("feed_forward", ++feed_forwards_);
     const Shape wide = {shape_[0], 4 * shape_[1]};
     inner.clear();
-    inner.push_back(make_dense(name + ".expand", params_, shape_, wide[1]));
-    inner.push_back(make_leaky_relu(name + ".leaky_relu", config_.leaky_slope));
+    inner.push_back(make_dense(name + ".expand", params_, shape_, wide[1],
+                               ThenLeakyRelu{name + ".leaky_relu", config_.leaky_slope}));
     inner.push_back(make_dense(name + ".contract", params_, wide, shape_[1]));
     append(make_residual(name, std::move(inner)));
   }
 
   std::vector<LayerPointer> finish() {
-    append(make_dense("dense", params_, shape_, config_.dense));
-    append(make_leaky_relu("leaky_relu", config_.leaky_slope));
+    append(make_dense("dense", params_, shape_, config_.dense,
+                      ThenLeakyRelu{"leaky_relu", config_.leaky_slope}));
     return std::move(layers_);
   }
 
@@ -50,9 +54,9 @@ class Builder {
   static std::string numbered(const char* kind, uint32_t number) {
     return fmt::format("{}_{}", kind, number);
   }
-  LayerPointer make_attention_layer() {
+  LayerPointer make_attention_layer(std::optional<ThenDropout> dropout = {}) {
     return make_attention(numbered("attention", ++attentions_), params_, shape_, config_.heads,
-                          config_.attention_width, config_.attention_sigmoid);
+                          config_.attention_width, config_.attention_sigmoid, std::move(dropout));
   }
   void append(LayerPointer layer) {
     shape_ = layer->output(shape_);
@@ -70,8 +74,7 @@ class Builder {
 void build_stack(Builder& b, int64_t depth) {
   for (int64_t i = 1; i < depth; ++i) {
     b.gru(ops::GruOutput::sequence);
-    b.attention();
-    b.dropout();
+    b.attention_and_dropout();
   }
   b.gru(ops::GruOutput::last);
   b.dropout();
@@ -79,16 +82,14 @@ void build_stack(Builder& b, int64_t depth) {
 
 // Figure 2.
 void build_attention(Builder& b) {
-  b.attention();
-  b.dropout();
+  b.attention_and_dropout();
   b.flatten();
 }
 
 // Figure 5.
 void build_single(Builder& b) {
   b.gru(ops::GruOutput::sequence);
-  b.attention();
-  b.dropout();
+  b.attention_and_dropout();
   b.flatten();
 }
 
@@ -159,6 +160,7 @@ std::vector<Model::Row> Model::summary() const {
   for (const LayerPointer& layer : layers_) {
     shape = layer->output(shape);
     rows.push_back({layer->name(), shape, layer->parameters()});
+    for (const std::string& name : layer->fused()) rows.push_back({name, shape, 0});
   }
   rows.push_back({"output", {config_.classes}, output_weight_->count() + output_bias_->count()});
   return rows;

@@ -6,18 +6,6 @@
 namespace etude {
 namespace {
 
-class LeakyRelu : public Layer {
- public:
-  LeakyRelu(const std::string& name, float slope) : Layer(name), slope_(slope) {}
-  Shape output(const Shape& input) const override { return input; }
-  Tensor forward(Tape& tape, const Tensor& x) const override {
-    return ops::leaky_relu(tape, x, slope_);
-  }
-
- private:
-  float slope_;
-};
-
 class Dropout : public Layer {
  public:
   Dropout(const std::string& name, float rate, uint32_t stream)
@@ -63,10 +51,6 @@ class Residual : public Layer {
 };
 
 }  // namespace
-
-LayerPointer make_leaky_relu(const std::string& name, float slope) {
-  return std::make_unique<LeakyRelu>(name, slope);
-}
 
 LayerPointer make_dropout(const std::string& name, float rate, uint32_t stream) {
   return std::make_unique<Dropout>(name, rate, stream);

@@ -4,6 +4,7 @@
 
 #include "kernels/simt/simt.h"
 #include "tests/attention_cases.h"
+#include "tests/elementwise_cases.h"
 #include "tests/reference/device.h"
 
 using namespace etude;
@@ -17,10 +18,14 @@ namespace {
 
 // What forward leaves for backward, and what backward needs beside it.
 struct Memory {
-  Memory(const Stream& stream, const AttentionShape& shape)
-      : y(stream, shape.batch * shape.time * shape.features),
-        saved(stream, kernels::simt::attention_saved(shape)),
-        scratch(stream, kernels::simt::attention_scratch(shape)) {}
+  Memory(const Stream& stream, const AttentionShape& shape, float rate = 0)
+      : step(stream, std::vector<uint32_t>{kDropoutKey.step}),
+        dropout{rate, {kDropoutKey.seed, kDropoutKey.stream, rate > 0 ? step.data() : nullptr}},
+        y(stream, shape.batch * shape.time * shape.features),
+        saved(stream, DEVICE_CALL(stream, attention_saved, shape, dropout)),
+        scratch(stream, DEVICE_CALL(stream, attention_scratch, shape, dropout)) {}
+  DeviceArray<uint32_t> step;
+  kernels::DropoutMask dropout;
   DeviceArray<float> y, saved, scratch;
   void check() const {
     CHECK_MESSAGE(y.guards_intact(), "written outside y");
@@ -32,7 +37,8 @@ struct Memory {
 void forward(const Stream& stream, const AttentionShape& shape, const DeviceOp::Inputs& in,
              float* y, const Memory& memory) {
   const kernels::AttentionWeights weights = {in[1], in[2]};
-  DEVICE_CALL(stream, attention_forward, shape, weights, in[0], y, memory.saved.data());
+  DEVICE_CALL(stream, attention_forward, shape, weights, memory.dropout, in[0], y,
+              memory.saved.data());
 }
 
 void backward(const Stream& stream, const AttentionShape& shape, const DeviceOp::Inputs& in,
@@ -40,8 +46,8 @@ void backward(const Stream& stream, const AttentionShape& shape, const DeviceOp:
   const kernels::AttentionWeights weights = {in[1], in[2]};
   const kernels::AttentionGradients gradients = {g[0].data,  g[0].write, g[1].data,
                                                  g[1].write, g[2].data,  g[2].write};
-  DEVICE_CALL(stream, attention_backward, shape, weights, in[0], memory.y.data(), dy,
-              memory.saved.data(), memory.scratch.data(), gradients);
+  DEVICE_CALL(stream, attention_backward, shape, weights, memory.dropout, in[0], memory.y.data(),
+              dy, memory.saved.data(), memory.scratch.data(), gradients);
 }
 
 double rounded(double value, Precision precision) {
@@ -85,17 +91,17 @@ Vec rounded_forward(const AttentionShape& s, const Arrays& in, Precision precisi
   return y;
 }
 
-DeviceOp device_op(const AttentionShape& shape, Precision precision) {
+DeviceOp device_op(const AttentionShape& shape, Precision precision, float rate = 0) {
   DeviceOp op;
   op.forward = [=](const Stream& stream, const DeviceOp::Inputs& in, float* y) {
-    const Memory memory(stream, shape);
+    const Memory memory(stream, shape, rate);
     forward(stream, shape, in, y, memory);
     kernels::synchronize(stream);
     memory.check();
   };
   op.backward = [=](const Stream& stream, const DeviceOp::Inputs& in, const float* dy,
                     const std::vector<Gradient>& gradients) {
-    const Memory memory(stream, shape);
+    const Memory memory(stream, shape, rate);
     forward(stream, shape, in, memory.y.data(), memory);
     backward(stream, shape, in, dy, memory, gradients);
     kernels::synchronize(stream);
@@ -104,7 +110,9 @@ DeviceOp device_op(const AttentionShape& shape, Precision precision) {
   // The maximum of a row that several blocks of keys make moves while they are made.
   const bool one_maximum = shape.sigmoid || shape.time <= 64;
   if (shape.version != AttentionVersion::simple && precision != Precision::fp32 && one_maximum)
-    op.rounded_forward = [=](const Arrays& in) { return rounded_forward(shape, in, precision); };
+    op.rounded_forward = [=](const Arrays& in) {
+      return reference::dropout_forward(rate, kDropoutKey, rounded_forward(shape, in, precision));
+    };
   return op;
 }
 
@@ -142,6 +150,30 @@ OpCase device_case(const AttentionShape& shape) {
   return c;
 }
 
+// The same and dropout behind it.
+OpCase dropout_behind(const OpCase& attention, float rate) {
+  OpCase c = attention;
+  const int64_t n = c.output.rows * c.output.width;
+  c.name += fmt::format(" dropout {}", rate);
+  c.reference_forward = [=](const Arrays& in) {
+    return reference::dropout_forward(rate, kDropoutKey, attention.reference_forward(in));
+  };
+  c.reference_backward = [=](const Arrays& in, const Vec& dy) {
+    return attention.reference_backward(in, reference::dropout_backward(rate, kDropoutKey, dy));
+  };
+  c.forward = [=](const std::vector<const float*>& in, float* y) {
+    attention.forward(in, y);
+    kernels::cpu::dropout_forward(n, rate, kDropoutKey, y, y);
+  };
+  c.backward = [=](const std::vector<const float*>& in, const float* dy,
+                   const std::vector<Gradient>& gradients) {
+    std::vector<float> dropped(n);
+    kernels::cpu::dropout_backward(n, rate, kDropoutKey, dy, dropped.data(), Write::overwrite);
+    attention.backward(in, dropped.data(), gradients);
+  };
+  return c;
+}
+
 constexpr Precision kPrecisions[] = {Precision::fp32, Precision::tf32, Precision::bf16};
 
 void check(AttentionShape shape, AttentionVersion version, Precision precision) {
@@ -149,6 +181,41 @@ void check(AttentionShape shape, AttentionVersion version, Precision precision) 
   OpCase c = device_case(shape);
   c.once = precision != Precision::fp32;  // adding is the same code
   check_on_devices(c, device_op(shape, precision), precision);
+}
+
+void check_dropout(AttentionShape shape, AttentionVersion version, Precision precision,
+                   float rate = 0.3f) {
+  shape.version = version;
+  OpCase c = dropout_behind(device_case(shape), rate);
+  c.once = precision != Precision::fp32;
+  check_on_devices(c, device_op(shape, precision, rate), precision);
+}
+
+// y and the gradients of x with dropout in attention, and with dropout's own kernels around it.
+std::pair<std::vector<float>, std::vector<float>> dropped(const Stream& stream, const OpCase& c,
+                                                          const AttentionShape& shape, float rate,
+                                                          bool apart) {
+  const Memory memory(stream, shape, apart ? 0 : rate), key(stream, shape, rate);
+  std::deque<DeviceArray<float>> inputs, results;
+  DeviceOp::Inputs in;
+  std::vector<Gradient> gradients;
+  for (const Input& input : c.inputs) {
+    in.push_back(inputs.emplace_back(stream, to_float(input.value)).data());
+    gradients.push_back(
+        {results.emplace_back(stream, std::ssize(input.value)).data(), Write::overwrite});
+  }
+  const DeviceArray<float> dy(stream, to_float(c.dy)), y(stream, std::ssize(c.dy));
+  forward(stream, shape, in, memory.y.data(), memory);
+  const float* gradient = dy.data();
+  if (apart) {
+    DEVICE_CALL(stream, dropout_forward, std::ssize(c.dy), rate, key.dropout.key, memory.y.data(),
+                y.data());
+    DEVICE_CALL(stream, dropout_backward, std::ssize(c.dy), rate, key.dropout.key, dy.data(),
+                dy.data(), Write::overwrite);
+  }
+  backward(stream, shape, in, gradient, memory, gradients);
+  kernels::synchronize(stream);
+  return {apart ? y.read() : memory.y.read(), results[0].read()};
 }
 
 // Forward and backward into what the two vectors say: y, dx, dwa, dba.
@@ -280,4 +347,37 @@ TEST_CASE("attention captured and replayed computes the same bits") {
       CHECK(step(stream, c, shape, true) == step(stream, c, shape, false));
     }
   close_streams(streams);
+}
+
+// Rows of whole quads, of pairs, and of odd numbers that cut through quads; pieces and tiles that
+// the window version leaves to the others.
+TEST_CASE("attention drops out its output as dropout behind it would, in every version") {
+  for (const AttentionShape& shape :
+       {AttentionShape{2, 3, 5, 1, 5}, AttentionShape{1, 33, 12, 3, 50},
+        AttentionShape{2, 17, 12, 2, 50}, AttentionShape{1, 64, 72, 1, 9}})
+    for (const Precision precision : kPrecisions)
+      check_dropout(shape, AttentionVersion::window, precision);
+  for (const AttentionShape& shape :
+       {AttentionShape{2, 3, 5, 1, 5}, AttentionShape{1, 66, 8, 2, 9}})
+    for (const auto version : {AttentionVersion::simple, AttentionVersion::tiled})
+      check_dropout(shape, version, Precision::fp32);
+  check_dropout({1, 33, 12, 3, 50}, AttentionVersion::tiled, Precision::tf32);
+  check_dropout({1, 9, 12, 1, 50}, AttentionVersion::window, Precision::fp32, 0.9f);
+  check_dropout({1, 50, 256}, AttentionVersion::automatic, Precision::tf32);
+}
+
+TEST_CASE("attention with dropout has the bits of attention and dropout's own kernels") {
+  for (const Precision precision : kPrecisions) {
+    const auto streams = device_streams(precision);
+    for (const Stream& stream : streams)
+      for (AttentionShape shape : {AttentionShape{2, 17, 12, 1, 20}, AttentionShape{2, 9, 6, 2, 20},
+                                   AttentionShape{1, 5, 7, 1, 20}})
+        for (const auto version :
+             {AttentionVersion::simple, AttentionVersion::tiled, AttentionVersion::window}) {
+          shape.version = version;
+          const OpCase c = device_case(shape);
+          CHECK(dropped(stream, c, shape, 0.3f, false) == dropped(stream, c, shape, 0.3f, true));
+        }
+    close_streams(streams);
+  }
 }

@@ -75,6 +75,22 @@ TEST_CASE("the models have the reference's numbers of parameters") {
   }
 }
 
+TEST_CASE("a summary has a row for every layer, also where one takes in the next") {
+  const auto names = [](const std::string& model) {
+    std::vector<std::string> rows;
+    for (const Model::Row& row : Model(small_config(model)).summary()) rows.push_back(row.name);
+    return rows;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(names("double") == Names{"embedding", "gru_1", "attention_1", "dropout_1", "gru_2",
+                                 "dropout_2", "dense", "leaky_relu", "output"});
+  CHECK(names("single") == Names{"embedding", "gru_1", "attention_1", "dropout_1", "flatten",
+                                 "dense", "leaky_relu", "output"});
+  CHECK(names("transformer") == Names{"embedding", "attention_1", "feed_forward_1", "attention_2",
+                                      "feed_forward_2", "dropout_1", "flatten", "dense",
+                                      "leaky_relu", "output"});
+}
+
 TEST_CASE("a stack of 1, 2 and 3 is rnn, double and triple") {
   const std::vector<std::string> twins = {"rnn", "double", "triple"};
   for (int64_t depth = 1; depth <= 3; ++depth) {

@@ -33,21 +33,21 @@ struct Memory {
     y = suite.random(states);
     dy = suite.random(states, 0.01f);
     dx = suite.random(states);
-    saved = suite.random(OF_DEVICE(stream, attention_saved, shape));
-    scratch = suite.random(OF_DEVICE(stream, attention_scratch, shape));
+    saved = suite.random(ON_DEVICE(stream, attention_saved, shape, {}));
+    scratch = suite.random(ON_DEVICE(stream, attention_scratch, shape, {}));
   }
   std::vector<Shared> x;
   Shared wa, dwa, ba, dba, y, dy, dx, saved, scratch;
 };
 
 void forward(const Stream& s, const AttentionShape& shape, const Memory& m, int set) {
-  ON_DEVICE(s, attention_forward, shape, {*m.wa, *m.ba}, *m.x[static_cast<size_t>(set)], *m.y,
+  ON_DEVICE(s, attention_forward, shape, {*m.wa, *m.ba}, {}, *m.x[static_cast<size_t>(set)], *m.y,
             *m.saved);
 }
 
 void backward(const Stream& s, const AttentionShape& shape, const Memory& m, int set) {
   using kernels::Write;
-  ON_DEVICE(s, attention_backward, shape, {*m.wa, *m.ba}, *m.x[static_cast<size_t>(set)], *m.y,
+  ON_DEVICE(s, attention_backward, shape, {*m.wa, *m.ba}, {}, *m.x[static_cast<size_t>(set)], *m.y,
             *m.dy, *m.saved, *m.scratch,
             {*m.dx, Write::overwrite, *m.dwa, Write::overwrite, *m.dba, Write::overwrite});
 }
