@@ -123,10 +123,11 @@ void run_attention(const Stream& stream, const SimtSizes& sizes, int version) {
   const int64_t count = s.batch * s.time * s.features, weights = s.features * s.features / s.heads;
   const AttentionWeights w{bench.in("Wa", weights), bench.in("ba", s.heads)};
   const float* x = bench.in("x", count);
-  float *y = bench.out("y", count), *saved = bench.out("saved", counted::attention_saved(s));
-  counted::attention_forward(stream, s, w, x, y, saved);
-  counted::attention_backward(stream, s, w, x, y, bench.in("dy", count), saved,
-                              bench.out("scratch", counted::attention_scratch(s)),
+  float *y = bench.out("y", count),
+        *saved = bench.out("saved", counted::attention_saved(stream, s, {}));
+  counted::attention_forward(stream, s, w, {}, x, y, saved);
+  counted::attention_backward(stream, s, w, {}, x, y, bench.in("dy", count), saved,
+                              bench.out("scratch", counted::attention_scratch(stream, s, {})),
                               {bench.out("dx", count), Write::overwrite, bench.out("dWa", weights),
                                Write::overwrite, bench.out("dba", s.heads), Write::overwrite});
 }

@@ -69,6 +69,12 @@ const cudaDeviceProp& device_properties() {
   return properties;
 }
 
+void check_launch(const Launch& shape, cudaError_t status) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();
+  throw DeviceError(std::string("kernel ") + shape.name + ": " + cudaGetErrorString(status));
+}
+
 }  // namespace
 
 void check_cuda(cudaError_t status, const char* call, const char* file, int line) {
@@ -158,10 +164,12 @@ void release_graph(const Stream&, Graph& graph) noexcept {
   graph.handle = nullptr;
 }
 
+namespace {
+
 // Lets the kernel have all the dynamic shared memory that a block can. Without asking it has 48 KB
 // less what it has statically. Asked once: an attribute that sank again between the capture of a
 // graph and its instantiation could make a recorded launch void.
-static cudaError_t allow_shared(const void* kernel) {
+cudaError_t allow_shared(const void* kernel) {
   static std::mutex mutex;
   static std::set<const void*> allowed;
   const std::lock_guard lock(mutex);
@@ -177,40 +185,59 @@ static cudaError_t allow_shared(const void* kernel) {
   return status;
 }
 
+// What a kernel must be allowed before it is launched so, or asked about.
+void allow(const Launch& shape, const void* kernel) {
+  if (shape.shared_bytes > 0) check_launch(shape, allow_shared(kernel));
+  if (shape.cluster > 8)
+    check_launch(shape,
+                 cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
+}
+
+// A launch as CUDA wants it. Stays where it is: it points into itself.
+struct Configuration {
+  Configuration(const Stream& stream, const Launch& shape) {
+    whole.gridDim = dimensions(shape.grid);
+    whole.blockDim = dimensions(shape.block);
+    whole.dynamicSmemBytes = static_cast<size_t>(shape.shared_bytes);
+    whole.stream = handle(stream);
+    whole.attrs = attributes;
+    if (shape.cluster > 1) {
+      cudaLaunchAttribute& a = attributes[whole.numAttrs++];
+      a.id = cudaLaunchAttributeClusterDimension;
+      a.val.clusterDim.x = static_cast<unsigned>(shape.cluster);
+      a.val.clusterDim.y = a.val.clusterDim.z = 1;
+    }
+    if (shape.cooperative) {
+      cudaLaunchAttribute& a = attributes[whole.numAttrs++];
+      a.id = cudaLaunchAttributeCooperative;
+      a.val.cooperative = 1;
+    }
+  }
+  Configuration(const Configuration&) = delete;
+  static dim3 dimensions(const Extent& e) {
+    return dim3(static_cast<unsigned>(e.x), static_cast<unsigned>(e.y), static_cast<unsigned>(e.z));
+  }
+  cudaLaunchAttribute attributes[2] = {};
+  cudaLaunchConfig_t whole = {};
+};
+
+}  // namespace
+
 void launch_kernel(const Stream& stream, const Launch& shape, const void* kernel,
                    void** arguments) {
-  const auto check = [&](cudaError_t status) {
-    if (status == cudaSuccess) return;
-    cudaGetLastError();
-    throw DeviceError(std::string("kernel ") + shape.name + ": " + cudaGetErrorString(status));
-  };
-  if (shape.shared_bytes > 0) check(allow_shared(kernel));
-  if (shape.cluster > 8)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
-  const auto dimensions = [](const Extent& e) {
-    return dim3(static_cast<unsigned>(e.x), static_cast<unsigned>(e.y), static_cast<unsigned>(e.z));
-  };
-  cudaLaunchConfig_t configuration = {};
-  configuration.gridDim = dimensions(shape.grid);
-  configuration.blockDim = dimensions(shape.block);
-  configuration.dynamicSmemBytes = static_cast<size_t>(shape.shared_bytes);
-  configuration.stream = handle(stream);
-  cudaLaunchAttribute attributes[2];
-  unsigned count = 0;
-  if (shape.cluster > 1) {
-    attributes[count].id = cudaLaunchAttributeClusterDimension;
-    attributes[count].val.clusterDim.x = static_cast<unsigned>(shape.cluster);
-    attributes[count].val.clusterDim.y = attributes[count].val.clusterDim.z = 1;
-    ++count;
-  }
-  if (shape.cooperative) {
-    attributes[count].id = cudaLaunchAttributeCooperative;
-    attributes[count].val.cooperative = 1;
-    ++count;
-  }
-  configuration.attrs = attributes;
-  configuration.numAttrs = count;
-  check(cudaLaunchKernelExC(&configuration, kernel, arguments));
+  allow(shape, kernel);
+  const Configuration configuration(stream, shape);
+  check_launch(shape, cudaLaunchKernelExC(&configuration.whole, kernel, arguments));
+}
+
+int resident_clusters(const Stream& stream, const Launch& shape, const void* kernel) {
+  allow(shape, kernel);
+  const Configuration configuration(stream, shape);
+  int clusters = 0;
+  if (cudaOccupancyMaxActiveClusters(&clusters, kernel, &configuration.whole) == cudaSuccess)
+    return clusters;
+  cudaGetLastError();  // more than this device puts together at all
+  return 0;
 }
 
 int resident_blocks(const void* kernel, int threads, int64_t shared_bytes) {

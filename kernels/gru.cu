@@ -10,12 +10,11 @@
 // on cuBLAS cutting the sums into parts, which is why they are not batched over the directions, as
 // x W is. Measured: not yet, no GPU was at hand.
 //
-// The input bias is added where the recurrence loads x W, if its version can: there it is a
-// register or three a thread. The kernel for the others reads and writes 14.7 MB more: 5 us and a
-// launch.
+// The input bias is added by the recurrence, which has a bias to add anyway. For the stepwise one a
+// kernel does it that reads and writes 14.7 MB more: 5 us and a launch.
 //
-// Bias gradients: the persistent recurrence sums them in registers, a part of the batch a block.
-// For the others 19.7 MB are read once, from the second-level cache where they were just written, 5
+// Bias gradients: the recurrence sums them over its steps, a part of the batch a block. For the
+// stepwise one 19.7 MB are read once, from the second-level cache where they were just written, 5
 // us at least, in one launch for all columns of both directions. Another launch adds the parts.
 // Registers (sm_80; sm_90a): add_bias 26; 26, bias_partials 34; 40, bias_gradients 32; 32. No
 // spills.
@@ -44,8 +43,11 @@ int64_t step_floats(const GruShape& s) { return aligned(2 * s.batch * 5 * s.unit
 int64_t rows_a_part(const GruShape& s) { return divide_up(rows_of(s), kMostParts); }
 int64_t parts(const GruShape& s) { return divide_up(rows_of(s), rows_a_part(s)); }
 int64_t part_floats(const GruShape& s) {
-  const int64_t persistent = gru_persistent_parts(s.batch);
-  return aligned(2 * (persistent > parts(s) ? persistent : parts(s)) * 4 * s.units);
+  int64_t most = parts(s);
+  for (const int64_t made :
+       {gru_persistent_parts(s.batch), gru_mma_parts(s.batch), gru_cluster_parts(s.batch)})
+    most = made > most ? made : most;
+  return aligned(2 * most * 4 * s.units);
 }
 
 // partials [2, parts, 4 units]: sums of z, r, g and the candidate over `rows_a_part` rows.
@@ -118,8 +120,8 @@ GruVersion choose(const Stream& stream, const GruShape& s) {
   return GruVersion::stepwise;
 }
 
-// Whether a version adds the input bias itself.
-bool adds_bias(GruVersion version) { return version == GruVersion::persistent; }
+// Whether a version adds the input bias itself, and sums its gradients over parts of the batch.
+bool does_biases(GruVersion version) { return version != GruVersion::stepwise; }
 
 void run_forward(const Stream& stream, GruVersion version, const GruRecurrence& r, float* scratch) {
   switch (version) {
@@ -181,10 +183,12 @@ void weight_gradients(const Stream& stream, const GruShape& s, const float* x, c
          write);
 }
 
-// Unless the recurrence has made them.
+// How many there are; makes them unless the recurrence has.
 int64_t make_bias_parts(const Stream& stream, GruVersion version, const GruShape& s,
                         const GruRecurrence& r) {
   if (version == GruVersion::persistent) return gru_persistent_parts(s.batch);
+  if (version == GruVersion::mma) return gru_mma_parts(s.batch);
+  if (version == GruVersion::cluster) return gru_cluster_parts(s.batch);
   const Extent grid = {static_cast<int>(divide_up(4 * s.units, kThreads)),
                        static_cast<int>(parts(s)), 2};
   launch(stream, {"gru_bias_partials", grid, {kThreads}}, bias_partials, rows_of(s), rows_a_part(s),
@@ -214,9 +218,9 @@ void bidirectional_gru_forward(const Stream& stream, const GruShape& s,
   r.y = y;
   for (int d = 0; d < 2; ++d) {
     r.projected[d] = projected + d * projected_floats(s);
-    if (adds_bias(version)) r.bias[d] = weights[d].bias;
+    if (does_biases(version)) r.bias[d] = weights[d].bias;
   }
-  if (!adds_bias(version)) add_bias_to(stream, s, weights, projected);
+  if (!does_biases(version)) add_bias_to(stream, s, weights, projected);
   run_forward(stream, version, r, scratch);
 }
 

@@ -106,7 +106,7 @@ template <int Padded, int Cluster, Precision precision>
 constexpr int64_t forward_shared() {
   using S = Shares<Padded, Cluster>;
   return DynamicShared::bytes<uint4>(2 * chunks_of<precision>(Padded)) +
-         DynamicShared::bytes<float>(3 * S::kOwn) +
+         DynamicShared::bytes<float>(kBiases * S::kOwn) +
          DynamicShared::bytes<float>(S::kSplits * 3 * S::kPartial);
 }
 
@@ -120,7 +120,7 @@ __global__ void __launch_bounds__(kThreads, 1) forward(GruRecurrence recurrence)
   const Lane lane = fragment_lane();
   DynamicShared shared;
   uint4* states = shared.take<uint4>(2 * kChunks);
-  float* biases = shared.take<float>(3 * S::kOwn);
+  float* biases = shared.take<float>(kBiases * S::kOwn);
   float* partials = shared.take<float>(S::kSplits * 3 * S::kPartial);
   clear_chunks(states, 2 * kChunks);
 
@@ -134,9 +134,9 @@ __global__ void __launch_bounds__(kThreads, 1) forward(GruRecurrence recurrence)
   const int unit = place.unit(), row = place.batch_row();
   const bool gates = place.pair() < S::kOwn, there = gates && unit < t.units && row < t.rows;
   float h[2] = {};
-  for (int i = static_cast<int>(threadIdx.x); i < 3 * S::kOwn; i += kThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < kBiases * S::kOwn; i += kThreads) {
     const int of = place.rank * S::kOwn + i % S::kOwn;
-    biases[i] = of < t.units ? t.recurrent_bias[i / S::kOwn * t.units + of] : 0;
+    biases[i] = of < t.units ? t.bias_of(i / S::kOwn, of) : 0;
   }
   cluster_barrier();  // everybody's states are zeros, and nobody's shared memory is yet to come
 
@@ -172,6 +172,7 @@ __global__ void __launch_bounds__(kThreads, 1) forward(GruRecurrence recurrence)
         add_partials<S>(partials + gate * S::kPartial, 3 * S::kPartial, row, place.pair(),
                         sums[gate]);
       }
+      projected[2] = add_pairs(projected[2], load_pair(biases + 3 * S::kOwn + place.pair()));
       s = gates_of<precision>(sums, projected, h);
       if (step + 1 < t.time)
         share_operand<precision, Cluster>(states + (step + 1) % 2 * kChunks, unit, row, h);
@@ -189,7 +190,8 @@ template <int Padded, int Cluster, Precision precision>
 constexpr int64_t backward_shared() {
   using S = Shares<Padded, Cluster>;
   return DynamicShared::bytes<uint4>(2 * 3 * chunks_of<precision>(Padded)) +
-         DynamicShared::bytes<float>(S::kSplits * S::kPartial);
+         DynamicShared::bytes<float>(S::kSplits * S::kPartial) +
+         DynamicShared::bytes<float>(4 * kBatchTile * S::kOwn);
 }
 
 __device__ inline void load_step(const Tile& t, bool there, int row, int step, int unit,
@@ -199,6 +201,34 @@ __device__ inline void load_step(const Tile& t, bool there, int row, int step, i
   for (int part = 0; part < 5; ++part)
     in[part] = load_pair_if(there, t.saved + (t.step_row(row, step) * 5 + part) * t.units + unit);
   in[5] = load_pair_if(there && t.has_output(step), t.dy + t.output(row, step) + unit);
+}
+
+// The bias gradients of one batch row and pair of units, summed over steps: a place in shared
+// memory [4, kBatchTile, own units] that is this thread's alone, for registers there are none.
+template <int Own>
+__device__ inline void add_to_sums(float* sums, const Gradients& d) {
+  const auto add = [&](int n, const float(&x)[2]) {
+    float2* sum = reinterpret_cast<float2*>(sums + n * kBatchTile * Own);
+    *sum = make_float2(sum->x + x[0], sum->y + x[1]);
+  };
+  add(0, d.z);
+  add(1, d.r);
+  add(2, d.g);
+  add(3, d.candidate);
+}
+
+// Over the tile's rows; those that there are not have gradients of 0.
+template <int Own>
+__device__ inline void store_bias_parts(const GruRecurrence& r, const Tile& t, int first_unit,
+                                        const float* sums) {
+  float* part = bias_part(r, t);
+  for (int i = static_cast<int>(threadIdx.x); i < 4 * Own; i += kThreads) {
+    const int n = i / Own, unit = i % Own;
+    float sum = 0;
+#pragma unroll
+    for (int row = 0; row < kBatchTile; ++row) sum += sums[(n * kBatchTile + row) * Own + unit];
+    if (first_unit + unit < t.units) part[n * t.units + first_unit + unit] = sum;
+  }
 }
 
 template <int Padded, int Cluster, Precision precision>
@@ -212,6 +242,9 @@ __global__ void __launch_bounds__(kThreads, 1) backward(GruRecurrence recurrence
   DynamicShared shared;
   uint4* operands = shared.take<uint4>(2 * 3 * kChunks);
   float* partials = shared.take<float>(S::kSplits * S::kPartial);
+  float* bias_sums = shared.take<float>(4 * kBatchTile * S::kOwn);
+  for (int i = static_cast<int>(threadIdx.x); i < 4 * kBatchTile * S::kOwn; i += kThreads)
+    bias_sums[i] = 0;
 
   Weights<S::kSummed, precision> weights;
   load_weights<S::kSummed, precision>(weights, [&](int gate, int i, int k) {
@@ -239,6 +272,7 @@ __global__ void __launch_bounds__(kThreads, 1) backward(GruRecurrence recurrence
     cluster_barrier();
     load_step(t, there, row, step - 1, unit, in);
     if (there) save<true>(t.saved + t.step_row(row, step) * 5 * t.units, unit, t.units, d);
+    if (gates) add_to_sums<S::kOwn>(bias_sums + row * S::kOwn + place.pair(), d);
     if (step == 0) continue;
     float c[3][4] = {};
 #pragma unroll
@@ -253,6 +287,9 @@ __global__ void __launch_bounds__(kThreads, 1) backward(GruRecurrence recurrence
     __syncthreads();
     if (gates) add_partials<S>(partials, S::kPartial, row, place.pair(), dh);
   }
+  __syncthreads();
+  if (recurrence.bias_parts)
+    store_bias_parts<S::kOwn>(recurrence, t, place.rank * S::kOwn, bias_sums);
 }
 
 // ---- Launches
@@ -281,27 +318,42 @@ Version version_of_units(int64_t units, bool is_forward) {
                         : version_of<512, kMost, precision>(is_forward);
 }
 
-void launch_version(const Stream& stream, const char* name, const GruRecurrence& r,
-                    bool is_forward) {
-  const Version version = stream.precision == Precision::tf32
-                              ? version_of_units<Precision::tf32>(r.units, is_forward)
-                              : version_of_units<Precision::bf16>(r.units, is_forward);
-  const int tiles = static_cast<int>(divide_up(r.batch, kBatchTile));
-  launch(stream,
-         {.name = name,
+Version version_for(const Stream& stream, int64_t units, bool is_forward) {
+  return stream.precision == Precision::tf32 ? version_of_units<Precision::tf32>(units, is_forward)
+                                             : version_of_units<Precision::bf16>(units, is_forward);
+}
+
+Launch shape(const char* name, const Version& version, int64_t batch) {
+  const int tiles = static_cast<int>(divide_up(batch, kBatchTile));
+  return {.name = name,
           .grid = {tiles * version.cluster, 2},
           .block = {kThreads},
           .shared_bytes = version.shared_bytes,
-          .cluster = version.cluster},
-         version.kernel, r);
+          .cluster = version.cluster};
+}
+
+void launch_version(const Stream& stream, const char* name, const GruRecurrence& r,
+                    bool is_forward) {
+  const Version version = version_for(stream, r.units, is_forward);
+  launch(stream, shape(name, version, r.batch), version.kernel, r);
+}
+
+// Clusters of more than 8 want that many free SMs in one GPC, which a GPU need not have.
+bool can_run(const Stream& stream, int64_t units, bool is_forward) {
+  const Version version = version_for(stream, units, is_forward);
+  return version.cluster <= 8 ||
+         resident_clusters(stream, shape("gru_cluster", version, 1),
+                           reinterpret_cast<const void*>(version.kernel)) > 0;
 }
 
 }  // namespace
 
 bool gru_cluster_fits(const Stream& stream, int64_t units) {
   return has_clusters() && stream.precision != Precision::fp32 && units % kWarpUnits == 0 &&
-         units <= 512;
+         units <= 512 && can_run(stream, units, true) && can_run(stream, units, false);
 }
+
+int64_t gru_cluster_parts(int64_t batch) { return divide_up(batch, kBatchTile); }
 
 void gru_cluster_forward(const Stream& stream, const GruRecurrence& r) {
   launch_version(stream, "gru_cluster_forward", r, true);

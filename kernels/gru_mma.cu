@@ -106,7 +106,7 @@ inline constexpr int kForwardRow = 3 * Padded + 4;
 template <int Padded, Precision precision>
 constexpr int64_t forward_shared() {
   return DynamicShared::bytes<uint4>(2 * chunks_of<precision>(Padded)) +
-         DynamicShared::bytes<float>(3 * Padded) +
+         DynamicShared::bytes<float>(kBiases * Padded) +
          DynamicShared::bytes<float>(kStages * kBatchTile * kForwardRow<Padded>);
 }
 
@@ -119,10 +119,10 @@ __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrenc
   const Owned own = owned();
   DynamicShared shared;
   uint4* states = shared.take<uint4>(2 * kChunks);
-  float* biases = shared.take<float>(3 * Padded);
+  float* biases = shared.take<float>(kBiases * Padded);
   float* stages = shared.take<float>(kStages * kStage);
   clear_shared(reinterpret_cast<float*>(states), 2 * kChunks * 4);
-  clear_shared(biases, 3 * Padded);
+  clear_shared(biases, kBiases * Padded);
   clear_shared(stages, kStages * kStage);
 
   Weights<Padded, precision> weights;
@@ -132,8 +132,8 @@ __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrenc
                : 0.0f;
   });
   __syncthreads();  // the zeros lie before anything else comes
-  for (int i = static_cast<int>(threadIdx.x); i < 3 * t.units; i += 2 * Padded)
-    biases[i / t.units * Padded + i % t.units] = t.recurrent_bias[i];
+  for (int i = static_cast<int>(threadIdx.x); i < kBiases * t.units; i += 2 * Padded)
+    biases[i / t.units * Padded + i % t.units] = t.bias_of(i / t.units, i % t.units);
 
   const int copied = first_copied<Padded>(), stride = t.stride();
   const float* from = t.projected + t.step_row(copied, 0) * 3 * t.units;
@@ -173,11 +173,12 @@ __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrenc
         multiply_chunk<precision>(c[gate], weights[gate][chunk], b);
     }
     Gates s[2];
+    const float2 bias_of_g = load_pair(biases + 3 * Padded + own.unit);
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
       const float* row = stage + (own.row + j) * kRow + own.unit;
       const float2 projected[3] = {load_pair(row), load_pair(row + Padded),
-                                   load_pair(row + 2 * Padded)};
+                                   add_pairs(load_pair(row + 2 * Padded), bias_of_g)};
       const float sums[3][2] = {
           {c[0][j], c[0][2 + j]}, {c[1][j], c[1][2 + j]}, {c[2][j], c[2][2 + j]}};
       s[j] = gates_of<precision>(sums, projected, h[j]);
@@ -200,6 +201,33 @@ __global__ void __launch_bounds__(2 * Padded, 1) forward(GruRecurrence recurrenc
 }
 
 // ---- Backward
+
+// Rows that there are not have gradients of 0.
+__device__ inline void add_to_sums(float (&sums)[4][2], const Gradients& a, const Gradients& b) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    sums[0][i] += a.z[i] + b.z[i];
+    sums[1][i] += a.r[i] + b.r[i];
+    sums[2][i] += a.g[i] + b.g[i];
+    sums[3][i] += a.candidate[i] + b.candidate[i];
+  }
+}
+
+// The sums of the tile's eight rows, which the four members of a group have.
+template <bool Whole>
+__device__ inline void store_bias_parts(const GruRecurrence& r, const Tile& t, int unit,
+                                        float (&sums)[4][2]) {
+  float* part = bias_part(r, t);
+#pragma unroll
+  for (int n = 0; n < 4; ++n) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      sums[n][i] += __shfl_xor_sync(0xffffffffu, sums[n][i], 1);
+      sums[n][i] += __shfl_xor_sync(0xffffffffu, sums[n][i], 2);
+    }
+    if (fragment_lane().member == 0) store_pair<Whole>(part + n * t.units, unit, t.units, sums[n]);
+  }
+}
 
 // A row of what a step reads: the five saved, and dy.
 template <int Padded>
@@ -254,6 +282,7 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
   float* stage = stages;
   float* saved = t.saved + t.step_row(own.row, t.time - 1) * 5 * t.units;
   float dh[2][2] = {};
+  float bias[4][2] = {};  // gradients, summed over steps and the thread's rows
   for (int step = t.time - 1; step >= 0; --step) {
     const int parity = step % 2 * 3 * kChunks;
     uint4* operand = operands + parity;
@@ -278,6 +307,7 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
     for (int j = 0; j < 2; ++j)
       if (own.row + j < t.rows)
         save<Whole>(saved + j * t.time * 5 * t.units, own.unit, t.units, d[j]);
+    add_to_sums(bias, d[0], d[1]);
     saved -= 5 * stride;
     copy(stage, step - kStages);
     stage = next_stage(stage, stages, kStage);
@@ -292,6 +322,7 @@ __global__ void __launch_bounds__(2 * Padded, 1) backward(GruRecurrence recurren
 #pragma unroll
     for (int i = 0; i < 4; ++i) dh[i % 2][i / 2] += c[0][i] + c[1][i] + c[2][i];
   }
+  if (recurrence.bias_parts) store_bias_parts<Whole>(recurrence, t, own.unit, bias);
 }
 
 // ---- Launches
@@ -340,6 +371,8 @@ void launch_version(const Stream& stream, const char* name, const GruRecurrence&
 bool gru_mma_fits(const Stream& stream, int64_t units) {
   return stream.precision != Precision::fp32 && units <= 128;
 }
+
+int64_t gru_mma_parts(int64_t batch) { return divide_up(batch, kBatchTile); }
 
 void gru_mma_forward(const Stream& stream, const GruRecurrence& r) {
   launch_version(stream, "gru_mma_forward", r, true);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/gru_recurrence.h"
 #include "tests/gru_case.h"
 #include "tests/reference/device.h"
 
@@ -87,7 +88,23 @@ constexpr GruShape kSmall[] = {{1, 1, 1, 1},   {3, 7, 4, 6},  {3, 7, 4, 6, false
                                {5, 4, 33, 33}, {2, 3, 5, 64}, {2, 3, 5, 64, false, true},
                                {1, 33, 1, 3},  {4, 2, 3, 32}, {3, 2, 3, 65}};
 
-constexpr GruVersion kExactVersions[] = {GruVersion::stepwise, GruVersion::persistent};
+struct Run {
+  GruVersion version;
+  Precision precision;
+};
+constexpr Run kRuns[] = {
+    {GruVersion::stepwise, Precision::fp32}, {GruVersion::persistent, Precision::fp32},
+    {GruVersion::mma, Precision::tf32},      {GruVersion::mma, Precision::bf16},
+    {GruVersion::cluster, Precision::tf32},  {GruVersion::cluster, Precision::bf16}};
+
+double tolerance(Precision precision) {
+  return precision == Precision::fp32 ? 1e-5 : precision == Precision::tf32 ? 2e-3 : 1e-2;
+}
+
+// Clusters want multiples of 16 units, and a GPU that has clusters.
+bool can(const Stream& stream, GruVersion version, int64_t units) {
+  return version != GruVersion::cluster || DEVICE_CALL(stream, gru_cluster_fits, units);
+}
 
 // An op's arrays on one stream, gradients overwritten.
 class OnStream {
@@ -169,9 +186,27 @@ Vec expected_saved(GruShape shape, bool reverse) {
   return rows;
 }
 
+void check_replay(const Stream& stream, GruVersion version) {
+  GruShape shape{3, 7, 4, version == GruVersion::cluster ? 48 : 33};
+  if (!can(stream, version, shape.units)) return;
+  shape.version = version;
+  OnStream op(stream, shape);
+  op.step();
+  const Arrays run = op.take();
+  kernels::begin_capture(stream);
+  op.step();
+  kernels::Graph graph = kernels::end_capture(stream);
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    kernels::replay(stream, graph);
+    const Arrays replayed = op.take();
+    for (size_t i = 0; i < run.size(); ++i) CHECK(same_bits(run[i], replayed[i]));
+  }
+  kernels::release(stream, graph);
+}
+
 template <typename Check>
-void on_devices(const Check& check_on) {
-  const auto streams = device_streams(Precision::fp32);
+void on_devices(const Check& check_on, Precision precision = Precision::fp32) {
+  const auto streams = device_streams(precision);
   for (const Stream& stream : streams) check_on(stream);
   close_streams(streams);
 }
@@ -195,6 +230,27 @@ TEST_CASE("the GRU that keeps its weights on the chip computes what the CPU's do
     check_version({5, 6, 33, 33}, GruVersion::persistent, precision);
 }
 
+TEST_CASE("the GRU on tensor cores adds its biases and sums their gradients") {
+  for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+    for (const GruShape& shape : {GruShape{9, 3, 4, 33}, GruShape{3, 2, 5, 64, false, true}})
+      check_version(shape, GruVersion::mma, precision);
+    check_version({9, 2, 7, 128}, GruVersion::mma, precision, true);
+  }
+}
+
+TEST_CASE("the GRU in clusters adds its biases and sums their gradients") {
+  for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+    const auto streams = device_streams(precision);
+    bool everywhere = true;
+    for (const Stream& stream : streams)
+      everywhere = everywhere && can(stream, GruVersion::cluster, 48);
+    close_streams(streams);
+    if (!everywhere) continue;  // said by the tests of the recurrence
+    check_version({9, 2, 4, 48}, GruVersion::cluster, precision);
+    check_version({3, 2, 5, 208, false, true}, GruVersion::cluster, precision, true);
+  }
+}
+
 TEST_CASE("the GRU on devices picks a version for any number of units") {
   for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
     for (const int64_t units : {33, 130})
@@ -202,15 +258,19 @@ TEST_CASE("the GRU on devices picks a version for any number of units") {
 }
 
 TEST_CASE("the GRU on devices saves what its contract says, in every version") {
-  on_devices([](const Stream& stream) {
-    for (GruShape shape : {GruShape{3, 4, 5, 33}, GruShape{3, 4, 5, 64}})
-      for (const GruVersion version : kExactVersions) {
-        shape.version = version;
-        const Arrays saved = OnStream(stream, shape).saved();
-        check_close("forward", saved[0], expected_saved(shape, false), 1e-5);
-        check_close("backward", saved[1], expected_saved(shape, true), 1e-5);
-      }
-  });
+  for (const Run& run : kRuns)
+    on_devices(
+        [&](const Stream& stream) {
+          for (GruShape shape : {GruShape{3, 4, 5, 33}, GruShape{3, 4, 5, 64}}) {
+            if (!can(stream, run.version, shape.units)) continue;
+            shape.version = run.version;
+            const Arrays saved = OnStream(stream, shape).saved();
+            const double near = tolerance(run.precision);
+            check_close("forward", saved[0], expected_saved(shape, false), near);
+            check_close("backward", saved[1], expected_saved(shape, true), near);
+          }
+        },
+        run.precision);
 }
 
 TEST_CASE("the GRU on devices leaves out the gradient of its input where nobody asks for it") {
@@ -227,22 +287,6 @@ TEST_CASE("the GRU on devices leaves out the gradient of its input where nobody 
 }
 
 TEST_CASE("the GRU on devices, captured and replayed, gives the bits of running it") {
-  on_devices([](const Stream& stream) {
-    for (const GruVersion version : kExactVersions) {
-      GruShape shape{3, 7, 4, 33};
-      shape.version = version;
-      OnStream op(stream, shape);
-      op.step();
-      const Arrays run = op.take();
-      kernels::begin_capture(stream);
-      op.step();
-      kernels::Graph graph = kernels::end_capture(stream);
-      for (int repeat = 0; repeat < 2; ++repeat) {
-        kernels::replay(stream, graph);
-        const Arrays replayed = op.take();
-        for (size_t i = 0; i < run.size(); ++i) CHECK(same_bits(run[i], replayed[i]));
-      }
-      kernels::release(stream, graph);
-    }
-  });
+  for (const Run& run : kRuns)
+    on_devices([&](const Stream& s) { check_replay(s, run.version); }, run.precision);
 }

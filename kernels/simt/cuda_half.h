@@ -35,6 +35,8 @@ void launch(const Stream& stream, const Launch& shape, void (*kernel)(Parameters
 
 // Blocks of this kernel that one multiprocessor holds at once, and how many of them there are.
 int resident_blocks(const void* kernel, int threads, int64_t shared_bytes);
+// Clusters of such a launch that the device holds at once: 0 where it cannot run.
+int resident_clusters(const Stream& stream, const Launch& shape, const void* kernel);
 int multiprocessors();
 int64_t shared_bytes_a_block();  // the most dynamic shared memory that a block can have
 bool has_clusters();             // of the device and of the code that it runs: sm_90 and newer
