@@ -107,6 +107,7 @@ void clear(const Stream& stream, void* memory, int64_t bytes) {
 void synchronize(const Stream& stream) { CUDA_CHECK(cudaStreamSynchronize(handle(stream))); }
 
 void begin_capture(const Stream& stream) {
+  prepare_cublas(queue_of(stream));
   CUDA_CHECK(cudaStreamBeginCapture(handle(stream), cudaStreamCaptureModeThreadLocal));
 }
 

@@ -80,17 +80,26 @@ void check(cublasStatus_t status, const char* call) {
                       std::to_string(static_cast<int>(status)));
 }
 
-cublasHandle_t handle_of(const Stream& stream) {
-  Queue& queue = queue_of(stream);
-  if (!queue.cublas) {
-    if (!cublas().problem.empty()) throw DeviceError(cublas().problem);
-    cublasHandle_t handle;
-    check(cublas().create(&handle), "cublasCreate");
-    queue.cublas = handle;
+// All or nothing: a handle left half made would work in another stream. The workspace comes after
+// the stream, which resets it.
+void open_cublas(Queue& queue) {
+  cublasHandle_t handle;
+  check(cublas().create(&handle), "cublasCreate");
+  queue.cublas = handle;
+  try {
     CUDA_CHECK(cudaMalloc(&queue.workspace, kWorkspace));
     check(cublas().set_stream(handle, queue.stream), "cublasSetStream");
     check(cublas().set_workspace(handle, queue.workspace, kWorkspace), "cublasSetWorkspace");
+  } catch (...) {
+    close_cublas(queue);
+    throw;
   }
+}
+
+cublasHandle_t handle_of(const Stream& stream) {
+  Queue& queue = queue_of(stream);
+  if (!cublas().problem.empty()) throw DeviceError(cublas().problem);
+  if (!queue.cublas) open_cublas(queue);
   return static_cast<cublasHandle_t>(queue.cublas);
 }
 
@@ -112,6 +121,10 @@ cublasOperation_t operation(MatrixView view) {
 }
 
 }  // namespace
+
+void prepare_cublas(Queue& queue) {
+  if (!queue.cublas && cublas().problem.empty()) open_cublas(queue);
+}
 
 void close_cublas(Queue& queue) noexcept {
   if (!queue.cublas) return;

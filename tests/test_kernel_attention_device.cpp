@@ -87,6 +87,7 @@ Vec rounded_forward(const AttentionShape& s, const Arrays& in, Precision precisi
 
 DeviceOp device_op(const AttentionShape& shape, Precision precision) {
   DeviceOp op;
+  op.cublas_rounds = true;  // of q = x Wa
   op.forward = [=](const Stream& stream, const DeviceOp::Inputs& in, float* y) {
     const Memory memory(stream, shape);
     forward(stream, shape, in, y, memory);
