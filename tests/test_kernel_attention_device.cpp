@@ -15,12 +15,20 @@ using kernels::Stream;
 
 namespace {
 
+int64_t scratch_of(const Stream& stream, const AttentionShape& shape) {
+#if ETUDE_CUDA
+  if (stream.device == kernels::Device::cuda) return kernels::cuda::attention_scratch(shape);
+#endif
+  static_cast<void>(stream);
+  return kernels::simt::attention_scratch(shape);
+}
+
 // What forward leaves for backward, and what backward needs beside it.
 struct Memory {
   Memory(const Stream& stream, const AttentionShape& shape)
       : y(stream, shape.batch * shape.time * shape.features),
         saved(stream, kernels::simt::attention_saved(shape)),
-        scratch(stream, kernels::simt::attention_scratch(shape)) {}
+        scratch(stream, scratch_of(stream, shape)) {}
   DeviceArray<float> y, saved, scratch;
   void check() const {
     CHECK_MESSAGE(y.guards_intact(), "written outside y");
