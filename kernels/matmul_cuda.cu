@@ -1,4 +1,5 @@
-// cuBLAS, found when the first product is asked for: the program starts where there is none.
+// cuBLAS, found when the first product is asked for, or a capture begins: the program starts where
+// there is none.
 
 #include <cublas_v2.h>
 #include <dlfcn.h>
