@@ -4,8 +4,8 @@
 // The [T, T] weights are never in memory: of each row the logarithm of its sum is kept.
 //
 // Floor at the paper's sizes (B 96, T 50, F 256, one head) on an H100: an array of B T F floats is
-// 4.9 MB, and stays in L2. Forward touches 3 in the product and 3 in the kernel, backward 5 in the
-// kernel and 5 in the products: at 5 TB/s out of L2 about 16 us for both, of which the products
+// 4.9 MB, and stays in L2. Forward touches 2 in the product and 3 in the kernel, backward 5 in the
+// kernel and 5 in the products: at 5 TB/s out of L2 about 15 us for both, of which the products
 // (3 of 0.63 GFLOP, 5 us at 130 TFLOP/s of TF32 each bound by their 75 tiles) are the larger part.
 //
 // Dropout behind it, as in the models, the window version makes itself: forward where it writes y,
@@ -35,7 +35,9 @@ __global__ void sum_parts(int64_t parts, const float* from, float* to, Write wri
   if (threadIdx.x == 0) to[blockIdx.x] = write == Write::add ? to[blockIdx.x] + sum : sum;
 }
 
-bool simple(const AttentionShape& s) { return s.version == AttentionVersion::simple; }
+bool simple(const AttentionShape& s) {
+  return s.version == AttentionVersion::simple || !attention_tiled_fits(s);
+}
 
 // Of dba, a batch row and head; a version that needs fewer leaves the rest alone.
 int64_t parts(const AttentionShape& s) {

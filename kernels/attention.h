@@ -16,7 +16,8 @@ namespace etude::kernels {
 
 // Of the device's kernels. simple: plain loops, any size, always exact. tiled: any size. window:
 // tiled, but for time <= 64 and features / heads <= 256 one backward kernel makes every score once.
-// What does not fit falls back to tiled.
+// What does not fit falls back to tiled, and that to simple where a block can have 99 KB only of
+// shared memory (sm_86, sm_89: above 152 features a head).
 enum class AttentionVersion { automatic, simple, tiled, window };
 
 struct AttentionShape {

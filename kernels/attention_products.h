@@ -16,9 +16,10 @@ namespace etude::kernels::ETUDE_DEVICE {
 // Of an operand's element (r, k), k along the depth: in row r, or in row k.
 enum class Order { by_row, by_depth };
 
-// A Product says how many elements a word has (kPerWord), to what rows are padded with zeros
-// (kPad), how deep one product is (kDepth), and how many of them a loop with few to a load has
-// ahead.
+// load_a and load_b are told of the other operand's order too, as a lane may choose by it which
+// terms of the depth it takes. A Product says how many elements a word has (kPerWord), to what rows
+// are padded with zeros (kPad), how deep one product is (kDepth), and how many of them a loop with
+// few to a load has ahead.
 template <typename Product>
 struct Operand {
   typename Product::Word* words;
@@ -50,7 +51,7 @@ struct ExactProduct {
   static __device__ void set(float (&to)[kDepth], const float4& from) {
     to[0] = from.x, to[1] = from.y, to[2] = from.z, to[3] = from.w;
   }
-  template <Order order>
+  template <Order order, Order>
   static __device__ A load_a(const Operand<ExactProduct>& o, int row, int k) {
     A a;
     for (int i = 0; i < 2; ++i) {
@@ -62,7 +63,7 @@ struct ExactProduct {
     }
     return a;
   }
-  template <Order order>
+  template <Order order, Order>
   static __device__ B load_b(const Operand<ExactProduct>& o, int column, int k) {
     B b;
     const int r = column + 2 * lane_member();

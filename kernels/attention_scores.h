@@ -42,13 +42,14 @@ __device__ __forceinline__ void add_scores(ScoreTiles (&scores)[L],
     typename Product::B b[2];
 #pragma unroll
     for (int n = 0; n < 2; ++n)
-      b[n] = Product::template load_b<Order::by_row>(right.to, score_columns() + 8 * n, k);
+      b[n] = Product::template load_b<Order::by_row, Order::by_row>(right.to,
+                                                                    score_columns() + 8 * n, k);
 #pragma unroll
     for (int l = 0; l < L; ++l)
 #pragma unroll
       for (int m = 0; m < 2; ++m) {
-        const auto a =
-            Product::template load_a<Order::by_row>(left[l].to, score_rows() + 16 * m, k);
+        const auto a = Product::template load_a<Order::by_row, Order::by_row>(
+            left[l].to, score_rows() + 16 * m, k);
 #pragma unroll
         for (int n = 0; n < 2; ++n) Product::multiply(scores[l][m][n], a, b[n]);
       }
@@ -102,11 +103,12 @@ __device__ __forceinline__ void multiply(float (&c)[M][N][4], const Operand<Prod
   for (int k = 0; k < depth; k += Product::kDepth) {
     typename Product::A left[M];
 #pragma unroll
-    for (int m = 0; m < M; ++m) left[m] = Product::template load_a<order_a>(a, row + 16 * m, k);
+    for (int m = 0; m < M; ++m)
+      left[m] = Product::template load_a<order_a, order_b>(a, row + 16 * m, k);
 #pragma unroll
     for (int n = 0; n < N; ++n) {
       if (column + n * step >= columns) continue;
-      const auto right = Product::template load_b<order_b>(b, column + n * step, k);
+      const auto right = Product::template load_b<order_b, order_a>(b, column + n * step, k);
 #pragma unroll
       for (int m = 0; m < M; ++m) Product::multiply(c[m][n], left[m], right);
     }

@@ -7,8 +7,8 @@
 // At the paper's sizes (B 96, T 50, F 256) forward is one block of 8 warps on each of 96 SMs, with
 // 151 KB (fp32, tf32) or 77 KB (bf16) of shared memory. Floors on an H100:
 // * 14.7 MB through L2 at about 5.5 TB/s: 2.7 us;
-// * shared memory, 128 bytes a cycle: tf32 3,072 cycles for the scores, 1,536 for the weighted sum,
-//   2.3 us; bf16 half of it;
+// * shared memory, 128 bytes a cycle: tf32 3,072 cycles for the scores, 2,048 for the weighted sum
+//   (keys by depth beside weights by row: two words to a bank), 2.6 us; bf16 half of it;
 // * fp32: 2 x 64 x 64 x 256 FMAs at 128 a cycle, 8.3 us.
 // The loads of each 64 columns are on their way while the scores of those before are made, so the
 // first two overlap by half: aim 4 us forward (tf32), 10 (fp32).
@@ -281,6 +281,11 @@ void run_backward(const Stream& stream, const AttentionShape& s, const Attention
 }
 
 }  // namespace
+
+// Asked when memory is taken, before a stream is known: of the words that need most.
+bool attention_tiled_fits(const AttentionShape& s) {
+  return Tiles<ExactProduct>::bytes(tile_plan(s)) + GradientRows::bytes() <= shared_bytes_a_block();
+}
 
 void attention_forward_tiled(const Stream& stream, const AttentionShape& s,
                              const AttentionForwardArrays& p) {

@@ -40,6 +40,7 @@ void attention_forward_tiled(const Stream& stream, const AttentionShape& shape,
                              const AttentionForwardArrays& arrays);
 void attention_backward_tiled(const Stream& stream, const AttentionShape& shape,
                               const AttentionBackwardArrays& arrays);
+bool attention_tiled_fits(const AttentionShape& shape);  // on this device, in any precision
 bool attention_window_fits(const Stream& stream, const AttentionShape& shape);
 void attention_backward_window(const Stream& stream, const AttentionShape& shape,
                                const AttentionBackwardArrays& arrays);

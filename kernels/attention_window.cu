@@ -4,10 +4,10 @@
 //
 // At the paper's sizes (B 96, T 50, F 256): 219 KB of shared memory in fp32 and tf32, 112 KB in
 // bf16, so that on sm_80 (163 KB) fp32 and tf32 fall back to tiled above 184 features. Floors on an
-// H100, of 96 busy SMs: 24.6 MB through L2 at about 5.5 TB/s, 4.5 us; shared memory 5,120 + 3 x
-// 1,536 cycles in tf32, 5 us, bf16 half; fp32 5 products of 1 M FMAs at 128 a cycle, 21 us. The
-// reads overlap with the scores, the writes with nothing: aim 8 us (tf32), 5 (bf16), 24 (fp32).
-// tiled does the scores twice and reads x, q and dy twice: 7 products for 5.
+// H100, of 96 busy SMs: 24.6 MB through L2 at about 5.5 TB/s, 4.5 us; shared memory 5,120 + 2 x
+// 1,536 + 2,048 cycles in tf32, 5.2 us, bf16 6,656, 3.4; fp32 5 products of 1 M FMAs at 128 a
+// cycle, 21 us. The reads overlap with the scores, the writes with nothing: aim 8 us (tf32), 6
+// (bf16), 24 (fp32). tiled does the scores twice and reads x, q and dy twice: 7 products for 5.
 // Measured: not yet, no GPU was at hand.
 // No spills; registers 240 (fp32), 184 (tf32), 194 (bf16) for sm_90a, 198, 180, 188 for sm_80.
 

@@ -134,6 +134,7 @@ void clear(const Stream& stream, void* memory, int64_t bytes) {
 void synchronize(const Stream& stream) { CUDA_CHECK(cudaStreamSynchronize(handle(stream))); }
 
 void begin_capture(const Stream& stream) {
+  prepare_cublas(stream);
   CUDA_CHECK(cudaStreamBeginCapture(handle(stream), cudaStreamCaptureModeThreadLocal));
 }
 
@@ -238,14 +239,6 @@ int resident_clusters(const Stream& stream, const Launch& shape, const void* ker
     return clusters;
   cudaGetLastError();  // more than this device puts together at all
   return 0;
-}
-
-int resident_blocks(const void* kernel, int threads, int64_t shared_bytes) {
-  int blocks = 0;
-  if (shared_bytes > 0) CUDA_CHECK(allow_shared(kernel));
-  CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads,
-                                                           static_cast<size_t>(shared_bytes)));
-  return blocks;
 }
 
 int multiprocessors() { return device_properties().multiProcessorCount; }

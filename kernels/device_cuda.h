@@ -17,6 +17,8 @@ struct Queue {
 
 inline Queue& queue_of(const Stream& stream) { return *static_cast<Queue*>(stream.handle); }
 
+// Before a capture, in which nothing may be allocated; where there is no cuBLAS, nothing.
+void prepare_cublas(const Stream& stream);
 void close_cublas(Queue& queue) noexcept;
 // The library's file and version, or why there is none.
 std::string describe_cublas();

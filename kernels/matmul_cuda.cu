@@ -1,4 +1,5 @@
-// cuBLAS, found when the first product is asked for: the program starts where there is none.
+// cuBLAS, found when the first product is asked for, or a capture begins: the program starts where
+// there is none.
 
 #include <cublas_v2.h>
 #include <dlfcn.h>
@@ -83,18 +84,28 @@ void check(cublasStatus_t status, const char* call) {
                       std::to_string(static_cast<int>(status)));
 }
 
-cublasHandle_t handle_of(const Stream& stream) {
+// All or nothing: a handle left half made would work in another stream. The workspace comes after
+// the stream, which resets it.
+void open_cublas(const Stream& stream) {
   Queue& queue = queue_of(stream);
-  if (!queue.cublas) {
-    if (!cublas().problem.empty()) throw DeviceError(cublas().problem);
-    cublasHandle_t handle;
-    check(cublas().create(&handle), "cublasCreate");
-    queue.cublas = handle;
+  cublasHandle_t handle;
+  check(cublas().create(&handle), "cublasCreate");
+  queue.cublas = handle;
+  try {
     queue.workspace = cuda::allocate(stream, kWorkspace);
     check(cublas().set_stream(handle, queue.stream), "cublasSetStream");
     check(cublas().set_workspace(handle, queue.workspace, static_cast<size_t>(kWorkspace)),
           "cublasSetWorkspace");
+  } catch (...) {
+    close_cublas(queue);
+    throw;
   }
+}
+
+cublasHandle_t handle_of(const Stream& stream) {
+  Queue& queue = queue_of(stream);
+  if (!cublas().problem.empty()) throw DeviceError(cublas().problem);
+  if (!queue.cublas) open_cublas(stream);
   return static_cast<cublasHandle_t>(queue.cublas);
 }
 
@@ -116,6 +127,10 @@ cublasOperation_t operation(MatrixView view) {
 }
 
 }  // namespace
+
+void prepare_cublas(const Stream& stream) {
+  if (!queue_of(stream).cublas && cublas().problem.empty()) open_cublas(stream);
+}
 
 void close_cublas(Queue& queue) noexcept {
   if (!queue.cublas) return;

@@ -16,7 +16,8 @@ namespace {
 bool recomputes(const VocabularyLossShape& s) {
   constexpr int64_t kMostRows = 384;
   return s.version == VocabularyLossVersion::recompute ||
-         (s.version == VocabularyLossVersion::automatic && s.rows <= kMostRows);
+         (s.version == VocabularyLossVersion::automatic && s.rows <= kMostRows &&
+          vocabulary_loss_recompute_fits());
 }
 
 // saved by `separate`: logits [rows, classes], which become their own gradient, and log_sum_exp

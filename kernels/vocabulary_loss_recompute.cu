@@ -33,9 +33,10 @@
 // In fp32 the products take 26 us at best, 7 of them for the logits' second time: no worse than
 // `separate`, and perhaps no better.
 //
-// Shared memory: 82 KB forward, 145 KB backward: one block an SM on sm_80 too. Registers, sm_80 and
-// sm_90a: forward fp32 124 and 126, tf32 124 and 103, bf16 121 and 99; backward fp32 236 and 254,
-// tf32 254 and 254, bf16 254 and 255; combine 32. No spills.
+// Shared memory: 82 KB forward, 145 KB backward: one block an SM on sm_80 too; where a block can
+// have 99 KB only (sm_86, sm_89) `automatic` is `separate`. Registers, sm_80 and sm_90a: forward
+// fp32 124 and 126, tf32 124 and 103, bf16 121 and 99; backward fp32 236 and 254, tf32 254 and 254,
+// bf16 254 and 255; combine 32. No spills.
 
 #include "kernels/vocabulary_loss_recompute.h"
 
@@ -446,17 +447,27 @@ void launch_forward(const Stream& stream, const Layer& l, float2* partials, floa
 }
 
 template <Precision kPrecision>
+int64_t backward_shared_bytes() {
+  return Operands<kPrecision>::shared_bytes() +
+         DynamicShared::bytes<float>(kRows * stride_of(kColumns)) +
+         DynamicShared::bytes<float>(kDepth * stride_of(kColumns)) +
+         DynamicShared::bytes<float>(kWarpRows * kColumns);
+}
+
+template <Precision kPrecision>
 void launch_backward(const Stream& stream, const Layer& l, const float* log_sum_exp,
                      float* dx_partials, const DenseGradients& gradients) {
-  const int64_t shared_bytes = Operands<kPrecision>::shared_bytes() +
-                               DynamicShared::bytes<float>(kRows * stride_of(kColumns)) +
-                               DynamicShared::bytes<float>(kDepth * stride_of(kColumns)) +
-                               DynamicShared::bytes<float>(kWarpRows * kColumns);
-  launch(stream, {"vocabulary_loss_backward", {blocks_of(l)}, {kThreads}, shared_bytes},
-         backward_tiles<kPrecision>, l, log_sum_exp, dx_partials, gradients);
+  launch(
+      stream,
+      {"vocabulary_loss_backward", {blocks_of(l)}, {kThreads}, backward_shared_bytes<kPrecision>()},
+      backward_tiles<kPrecision>, l, log_sum_exp, dx_partials, gradients);
 }
 
 }  // namespace
+
+bool vocabulary_loss_recompute_fits() {  // the same in every precision
+  return backward_shared_bytes<Precision::fp32>() <= shared_bytes_a_block();
+}
 
 int64_t vocabulary_loss_recompute_scratch(const VocabularyLossShape& s) {
   const Layer l = layer_of(s, nullptr, nullptr, nullptr, nullptr);

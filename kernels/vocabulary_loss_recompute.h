@@ -7,6 +7,7 @@
 
 // clang-format off
 ETUDE_ON_DEVICE(
+bool vocabulary_loss_recompute_fits();  // a block into the device's shared memory
 int64_t vocabulary_loss_recompute_scratch(const VocabularyLossShape& shape);
 void vocabulary_loss_recompute_forward(const Stream& stream, const VocabularyLossShape& shape,
                                        const float* x, const float* w, const float* b,

@@ -83,6 +83,14 @@ OpCase loss_case(const VocabularyLossShape& s, double size = 1) {
   return c;
 }
 
+// Both depend on the device.
+int64_t saved_of(const Stream& stream, const VocabularyLossShape& s) {
+#if ETUDE_CUDA
+  if (stream.device == kernels::Device::cuda) return kernels::cuda::vocabulary_loss_saved(s);
+#endif
+  static_cast<void>(stream);
+  return kernels::simt::vocabulary_loss_saved(s);
+}
 int64_t scratch_of(const Stream& stream, const VocabularyLossShape& s) {
 #if ETUDE_CUDA
   if (stream.device == kernels::Device::cuda) return kernels::cuda::vocabulary_loss_scratch(s);
@@ -98,7 +106,7 @@ struct Beside {
   Beside(const Stream& stream, const VocabularyLossShape& s)
       : targets(stream, targets_for(s)),
         loss(stream, s.rows),
-        saved(stream, kernels::simt::vocabulary_loss_saved(s)),
+        saved(stream, saved_of(stream, s)),
         scratch(stream, scratch_of(stream, s)) {}
   void check_guards() const {
     CHECK_MESSAGE(targets.guards_intact(), "written outside the targets");

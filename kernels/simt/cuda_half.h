@@ -33,8 +33,6 @@ void launch(const Stream& stream, const Launch& shape, void (*kernel)(Parameters
   run(arguments...);
 }
 
-// Blocks of this kernel that one multiprocessor holds at once, and how many of them there are.
-int resident_blocks(const void* kernel, int threads, int64_t shared_bytes);
 // Clusters of such a launch that the device holds at once: 0 where it cannot run.
 int resident_clusters(const Stream& stream, const Launch& shape, const void* kernel);
 int multiprocessors();

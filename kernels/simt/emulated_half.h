@@ -66,7 +66,6 @@ void launch(const Stream& stream, const Launch& shape, void (*kernel)(Parameters
 }
 
 // As an H100 has them: launchers choose by these.
-inline int resident_blocks(const void*, int, int64_t) { return 1; }
 inline int resident_clusters(const Stream&, const Launch&, const void*) { return 1; }
 inline int multiprocessors() { return 132; }
 inline int64_t shared_bytes_a_block() { return 227 * 1024; }

@@ -23,6 +23,8 @@ struct DeviceOp {
       backward;
   // What the op computes when products round their operands as the precision says; exact if empty.
   std::function<Vec(const Arrays& inputs)> rounded_forward = {};
+  // Some of them are cuBLAS's, which may round as it likes: compared under simt alone then.
+  bool cublas_rounds = false;
   double fp32_tolerance = 1e-5;
   double tf32_tolerance = 2e-3, bf16_tolerance = 1e-2;  // against the exact reference
   double rounded_tolerance = 1e-4;                      // against rounded_forward
