@@ -138,8 +138,8 @@ Graph end_capture(const Stream& stream) {
   const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
   cudaGraphDestroy(graph);
   CUDA_CHECK(status);
-  cudaGraphUpload(executable,
-                  handle(stream));  // now, not in the first replay; that would report it
+  // Now and not in the first replay, which would tell what goes wrong.
+  cudaGraphUpload(executable, handle(stream));
   return {executable};
 }
 
