@@ -23,7 +23,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kExamples =
     R"(A step is one minibatch: putting it together (data), then forward, backward and update (model). The
-first step of each model sizes the memory and is kept out of the median, the least and the most.
+first step of each model sizes the memory (and on a GPU is captured) and is kept out of the median,
+the least and the most. A GPU's steps are timed by 64, each of which counts with their mean.
 The 4 epochs are measured where they were run and otherwise projected: the mean step, times the
 steps that 4 epochs have. The paper's figures are its Table I; its hardware is unnamed, and a
 part of them is its notebook's data handling.

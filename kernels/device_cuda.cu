@@ -1,5 +1,8 @@
 // The GPU: its memory, launches, and captured graphs.
 
+#include <pthread.h>
+
+#include <csignal>
 #include <mutex>
 #include <set>
 #include <string>
@@ -29,6 +32,24 @@ std::string explain_absence(cudaError_t status) {
   return std::string("no GPU: ") + cudaGetErrorString(status);
 }
 
+// The driver starts threads of its own, which inherit this one's mask: a signal that the program
+// waits for (apps/stop_request.h) must not find one of them with its door open, or Ctrl-C would end
+// a training run without saving it.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
 __global__ void probe() {}
 
 // The virtual architecture that a kernel was compiled for, of those in this program that the device
@@ -47,6 +68,7 @@ int compiled_for() {
 // The first device, once it is known to run these kernels.
 const cudaDeviceProp& device_properties() {
   static const cudaDeviceProp properties = [] {
+    const SignalsBlocked blocked;
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess || count == 0)
@@ -87,6 +109,7 @@ void check_cuda(cudaError_t status, const char* call, const char* file, int line
 
 Stream open_stream(Precision precision) {
   device_properties();
+  const SignalsBlocked blocked;
   cudaStream_t stream;
   CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   return {Device::cuda, precision, new Queue{stream}};
@@ -145,8 +168,8 @@ Graph end_capture(const Stream& stream) {
   const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
   cudaGraphDestroy(graph);
   CUDA_CHECK(status);
-  cudaGraphUpload(executable,
-                  handle(stream));  // now, not in the first replay; that would report it
+  // Now and not in the first replay, which would tell what goes wrong.
+  cudaGraphUpload(executable, handle(stream));
   return {executable};
 }
 
