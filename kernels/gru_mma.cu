@@ -16,9 +16,9 @@
 // They overlap in part. Floor 0.13 us a step (latencies); expected 0.5 us in tf32, 0.35 in bf16.
 // Measured: not yet, no GPU was at hand.
 //
-// Registers (no spills in any version): at 128 units sm_80 tf32 250 forward, 255 backward, bf16 216,
-// 231; sm_90a 248, 253, 216, 242. Shared memory at most 98,688 bytes: sm_86 and sm_89, which run
-// the code of sm_80, have 101,376.
+// Registers (no spills in any version): at 128 units sm_80 tf32 250 forward, 255 backward, bf16
+// 216, 231; sm_90a 248, 253, 216, 242. Shared memory at most 98,688 bytes: sm_86 and sm_89, which
+// run the code of sm_80, have 101,376.
 //
 // What was decided, and why:
 // * Inputs of a step come by cp.async, two or three steps ahead: in tf32 no registers are left for
