@@ -17,9 +17,13 @@
 // Next to try: st.async with a transaction barrier in each block instead of the cluster's, which
 // needs no fence; more batch rows a cluster at 512 units.
 //
+// The loads of `projected` are another candidate: among the products, for registers there are none
+// to have them a step ahead, so part of their latency shows; cp.async would hide it.
+//
+// Bias gradients are summed in shared memory, a place a thread: 8 registers are not to be had.
 // Registers on sm_90a (on sm_80 the kernels are compiled but never run), forward and backward:
-// tf32 162, 174; 250, 250; 250, 250; bf16 128, 124; 221, 220; 255, 255. Spills: at 512 units in
-// bf16, 76 and 4 bytes, before the loop over steps.
+// tf32 158, 177; 246, 250; 252, 252; bf16 128, 127; 232, 221; 255, 255. Spills: at 512 units in
+// bf16, 32 and 4 bytes, before the loop over steps.
 
 #include "kernels/simt/simt.h"
 

@@ -8,16 +8,17 @@
 // Bound, at 128 units, 96 batch rows and 50 steps (24 of an H100's 132 SMs work), a step and SM:
 //   tensor cores    384 mma (tf32) or 192 (bf16): 384 or 192 clocks at the peak, of which mma.sync
 //                   is said to reach two thirds;
-//   instructions    of one warp in one step, mma included (sm_90a): 316 forward and 307 backward in
-//                   tf32, 205 and 212 in bf16; a scheduler has two warps: twice as many clocks;
+//   instructions    of one warp in one step, mma included (sm_90a): 312 forward and 333 backward in
+//                   tf32, 204 and 240 in bf16; a scheduler has two warps: twice as many clocks;
 //   special         4 (tf32) or 3 (bf16) an element forward: 256 or 192 clocks;
 //   memory          37 KB forward, 41 KB backward: 600 clocks at 64 bytes each, spread over the
 //   step.
 // They overlap in part. Floor 0.13 us a step (latencies); expected 0.5 us in tf32, 0.35 in bf16.
 // Measured: not yet, no GPU was at hand.
 //
-// Registers (no spills): sm_80 tf32 252 forward, 250 backward, bf16 214, 233; sm_90a 250, 247, 214,
-// 236. With units that are not 128 but more than 64, tf32 spills 36 bytes at most.
+// Registers (no spills in any version): at 128 units sm_80 tf32 250 forward, 255 backward, bf16
+// 216, 231; sm_90a 248, 253, 216, 242. Shared memory at most 98,688 bytes: sm_86 and sm_89, which
+// run the code of sm_80, have 101,376.
 //
 // What was decided, and why:
 // * Inputs of a step come by cp.async, two or three steps ahead: in tf32 no registers are left for
@@ -28,6 +29,8 @@
 // * tf32's gates divide exactly (four_logistics). The hardware's tanh, 2^-11 off, would cost 50
 //   steps more than tf32's rounding does: 4e-4 instead of 8e-5 of y, 8e-4 instead of 1e-4 of the
 //   gradients (tests/test_kernel_gru_mma.cpp). bf16 takes it: 7e-4 and 1.2e-3 in all.
+// * A thread sums its bias gradients over both of its rows, in 8 registers: 26 instructions a step
+//   instead of a pass over all gradients. Which rows are padding need not be asked: theirs are 0.
 // * Fewer units get smaller kernels: 32, 64 and 128, padded with zeros.
 //
 // Not tried: arriving at the barrier before the stores and waiting behind them; bulk stores of a
