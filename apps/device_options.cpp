@@ -1,6 +1,5 @@
 #include "apps/device_options.h"
 
-#include <map>
 #include <string>
 
 namespace etude::apps {
@@ -10,18 +9,28 @@ using kernels::Precision;
 
 void add_device_options(CLI::App& command, DeviceOptions& options) {
   command
-      .add_option("--device", options.device,
-                  "cpu; cuda: an NVIDIA GPU; simt: the GPU's kernels run by the CPU thread by "
-                  "thread, for study, thousands of times slower")
+      .add_option_function<std::string>(
+          "--device",
+          [&options](const std::string& word) {
+            options.device = word == "cuda"   ? Device::cuda
+                             : word == "simt" ? Device::simt
+                                              : Device::cpu;
+          },
+          "cpu; cuda: an NVIDIA GPU; simt: the GPU's kernels run by the CPU thread by thread, for "
+          "study, a hundred times slower")
       ->option_text("cpu|cuda|simt [cpu]")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Device>{
-          {"cpu", Device::cpu}, {"cuda", Device::cuda}, {"simt", Device::simt}}));
+      ->check(CLI::IsMember({"cpu", "cuda", "simt"}));
   command
-      .add_option("--precision", options.precision,
-                  "Of the operands of matrix products on a GPU; sums are fp32")
+      .add_option_function<std::string>(
+          "--precision",
+          [&options](const std::string& word) {
+            options.precision = word == "tf32"   ? Precision::tf32
+                                : word == "bf16" ? Precision::bf16
+                                                 : Precision::fp32;
+          },
+          "Of the operands of matrix products on a GPU; sums are fp32")
       ->option_text("fp32|tf32|bf16 [fp32]")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, Precision>{
-          {"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}}));
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
 }
 
 const char* name(Device device) {

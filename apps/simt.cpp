@@ -67,11 +67,11 @@ SimtSizes sizes_of(const SimtOp& op, const std::vector<std::string>& wanted) {
     const size_t equals = word.find('=');
     const auto size = sizes.find(word.substr(0, equals));
     int64_t value = 0;
-    if (equals == std::string::npos || size == sizes.end() ||
-        !CLI::detail::lexical_cast(word.substr(equals + 1), value) || value < 1 ||
-        value > most(size->first))
-      refuse(fmt::format("--size {}: {} has{}, from 1 to {}", word, op.name, text(op.sizes),
-                         size == sizes.end() ? most("") : most(size->first)));
+    if (size == sizes.end())
+      refuse(fmt::format("--size {}: the sizes of {} are{}", word, op.name, text(op.sizes)));
+    if (equals == std::string::npos || !CLI::detail::lexical_cast(word.substr(equals + 1), value) ||
+        value < 1 || value > most(size->first))
+      refuse(fmt::format("--size {}: a number from 1 to {} is wanted", word, most(size->first)));
     size->second = value;
   }
   int64_t product = 1;
@@ -110,21 +110,36 @@ std::vector<emulator::KernelCount> run(const SimtOp& op, const SimtSizes& sizes,
   return kernels;
 }
 
+// For --help: what each operation can be asked for.
+std::string sizes_and_versions() {
+  std::string lines = "Operations, their sizes as they are unless told otherwise, and --kernels:";
+  for (const SimtOp& op : simt_ops())
+    lines += fmt::format("\n  {}{}{}{}", op.name, text(op.sizes), op.versions.empty() ? "" : "; ",
+                         fmt::join(op.versions, " "));
+  return lines;
+}
+
 void simt(const Options& options) {
   const SimtOp& op = find_op(options.op);
   const SimtSizes sizes = sizes_of(op, options.sizes);
   const int version = version_of(op, options.kernels);
   const auto kernels = run(op, sizes, version, options.precision);
+  const std::string kernels_named =
+      op.versions.empty() ? ""
+                          : fmt::format(", kernels: {}", op.versions[static_cast<size_t>(version)]);
   if (options.json) {
     Json all = Json::array();
     for (const auto& kernel : kernels) all.push_back(to_json(kernel));
-    fmt::print("{}\n", dump(Json{{"op", op.name},
-                                 {"sizes", sizes},
-                                 {"precision", options.precision},
-                                 {"kernels", all}}));
+    fmt::print(
+        "{}\n",
+        dump(Json{{"op", op.name},
+                  {"sizes", sizes},
+                  {"precision", options.precision},
+                  {"version", op.versions.empty() ? "" : op.versions[static_cast<size_t>(version)]},
+                  {"kernels", all}}));
     return;
   }
-  fmt::print("{}{}, {}\n\n", op.name, text(sizes), options.precision);
+  fmt::print("{}{}, {}{}\n\n", op.name, text(sizes), options.precision, kernels_named);
   for (const auto& kernel : kernels) fmt::print("{}\n", describe(kernel));
   fmt::print("{}", kSimtLegend);
 }
@@ -143,7 +158,7 @@ void add_simt(CLI::App& program) {
       ->capture_default_str()
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   command->add_flag("--json", options->json, "The counts as JSON");
-  command->footer(kExamples);
+  command->footer(fmt::format("{}\n\n{}", kExamples, sizes_and_versions()));
   command->callback([options] { simt(*options); });
 }
 

@@ -17,18 +17,22 @@ writes memory, their addresses go out together: a request.
   lanes      that take part, of those that the warp has. Fewer: an if or a loop parted the warp, and
              the others waited.
   sectors    Global memory moves in sectors of 32 bytes. Lanes that read 4 bytes each, side by side,
-             need 4 sectors; 128 bytes apart, 32. "used" is the share of the bytes moved that some
-             lane asked for.
+             need 4 sectors; 128 bytes apart, 32. In brackets, as few as hold the bytes asked for.
+             "used" is the share of the bytes moved that some lane asked for.
   turns      Shared memory has 32 banks, each 4 bytes wide, which serve one address each at a time.
              Lanes that want different words of one bank take turns: a conflict. 1.0 is none.
   barriers   How often each thread waits for its whole block; in a warp operation (a shuffle, a
              vote, a tensor core's product) only lanes of one warp meet.
 
+"lanes lie" is the pattern of a request's addresses; of turns the worst request's stand in brackets.
+An array is "several" where a line reads more than one; (dynamic) is shared memory without a name. A
+place is "?" where the compiler kept no line. Plain matrix products are cuBLAS's on a GPU: they are
+not kernels of ours, and not counted.
+
 Registers, occupancy and time are known to the compiler and the GPU alone: nvcc -Xptxas -v, ncu.
 )";
 
 namespace {
-
 double ratio(int64_t a, int64_t b) {
   return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
 }
@@ -134,8 +138,8 @@ std::string verdict(const KernelCount& kernel) {
       "them used",
       (moved * 32 + 1023) / 1024, 100 * ratio(used, moved));
   if (waste && 10 * wasted(*waste) > moved)
-    out +=
-        fmt::format("; the most waste is at {}, where lanes lie {}", place(*waste), waste->pattern);
+    out += fmt::format("; the most waste is at {}, with lanes lying {}", place(*waste),
+                       waste->pattern);
   out += ".\n";
   if (conflict && waited(*conflict) > 0)
     out += fmt::format("  Banks conflict most at {}: {:.1f} turns where 1 would do.\n",

@@ -27,7 +27,8 @@ bench/gpu.sh run [STAGE...] [--data DIR] [--out DIR] [--seconds N] [--precision 
     all         (the default) all of them, in this order
 
 bench/gpu.sh dry [STAGE...]
-    Any machine: the same on the CPU with tiny sizes, to see that it runs; into build/gpu-dry.
+    Any machine: the same on the CPU with tiny sizes, fp32 and one model, to see that it runs; into
+    build/gpu-dry. Takes options as run; with --build build/release no second build is made.
 TEXT
 }
 
@@ -43,6 +44,11 @@ die() {
   exit 1
 }
 
+misuse() {
+  say "gpu.sh: $*"
+  exit 2
+}
+
 data='' out='' built='' seconds=520 jobs=$(nproc) dry='' stages=()
 precisions=fp32,tf32,bf16 models=rnn,attention,single,double,triple
 
@@ -50,7 +56,7 @@ options() { # of the command line, behind the command
   while [ $# -gt 0 ]; do
     case $1 in
     --data | --out | --build | --seconds | --jobs | --precision | --models)
-      [ $# -gt 1 ] || die "$1 needs a value"
+      [ $# -gt 1 ] || misuse "$1 needs a value"
       case $1 in
       --data) data=$2 ;;
       --out) out=$2 ;;
@@ -62,16 +68,17 @@ options() { # of the command line, behind the command
       esac
       shift 2
       ;;
-    -*) die "there is no option $1 (--help explains)" ;;
+    -*) misuse "there is no option $1 (--help explains)" ;;
     *)
-      [[ " ${all_stages[*]} all " == *" $1 "* ]] || die "there is no stage $1 (--help names them)"
+      [[ " ${all_stages[*]} all " == *" $1 "* ]] || misuse "there is no stage $1 (--help names them)"
+      [ "$command" != pack ] || misuse "pack takes no stage"
       stages+=("$1")
       shift
       ;;
     esac
   done
-  [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "--seconds $seconds: not a whole number"
-  [ -z "$data" ] || [ -e "$data" ] || die "$data: not there"
+  [[ $seconds =~ ^[1-9][0-9]*$ ]] || misuse "--seconds $seconds: not a whole number"
+  [ -z "$data" ] || [ -e "$data" ] || misuse "$data: not there"
   if [ ${#stages[@]} -eq 0 ] || [[ " ${stages[*]} " == *' all '* ]]; then stages=("${all_stages[@]}"); fi
 }
 

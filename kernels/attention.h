@@ -18,6 +18,7 @@ namespace etude::kernels {
 // tiled, but for time <= 64 and features / heads <= 256 one backward kernel makes every score once.
 // What does not fit falls back to tiled, and that to simple where a block can have 99 KB only of
 // shared memory (sm_86, sm_89: above 152 features a head).
+// Of the device's kernels; where one does not fit, the next simpler one runs.
 enum class AttentionVersion { automatic, simple, tiled, window };
 
 struct AttentionShape {

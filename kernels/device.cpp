@@ -53,7 +53,8 @@ Stream open_stream(Device device, Precision precision) {
 #endif
     default:
       if (precision != Precision::fp32)
-        throw DeviceError("the CPU computes in fp32 alone; tf32 and bf16 need a GPU");
+        throw DeviceError(
+            "the CPU computes in fp32 alone; tf32 and bf16 need --device cuda (or simt)");
       return {};
   }
 }

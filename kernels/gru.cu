@@ -21,6 +21,8 @@
 
 #include "kernels/gru.h"
 
+#include <string>
+
 #include "kernels/device.h"
 #include "kernels/gru_recurrence.h"
 #include "kernels/matmul.h"
@@ -112,7 +114,9 @@ bool fits(const Stream& stream, GruVersion version, int64_t units) {
 GruVersion choose(const Stream& stream, const GruShape& s) {
   if (s.version != GruVersion::automatic) {
     if (!fits(stream, s.version, s.units))
-      throw DeviceError("gru: the version asked for cannot do so many units at this precision");
+      throw DeviceError("gru: this version cannot do " + std::to_string(s.units) +
+                        " units at this precision: persistent has 128 at most, in any; mma 128, in "
+                        "tf32 and bf16; cluster multiples of 16 up to 512, in tf32 and bf16");
     return s.version;
   }
   for (const auto version : {GruVersion::mma, GruVersion::persistent, GruVersion::cluster})

@@ -19,7 +19,7 @@ enum class GruVersion {
   stepwise,    // two launches a step; any number of units
   persistent,  // one launch for all steps, products in fp32
   mma,         // the same on tensor cores, operands rounded to tf32 or bf16
-  cluster,     // several blocks a batch tile, for 256 and 512 units
+  cluster,     // the same with several blocks a batch tile: multiples of 16 units up to 512, sm_90
 };
 
 struct GruShape {
@@ -65,9 +65,6 @@ void gru_backward(const GruShape& shape, const GruWeights& weights, const float*
                   int64_t dy_stride, const GruSaved& saved, const GruGradients& gradients);
 
 }  // namespace cpu
-}  // namespace etude::kernels
-
-namespace etude::kernels {
 
 // Of one direction, shaped as GruWeights.
 struct GruWeightGradients {
@@ -79,10 +76,11 @@ struct GruWeightGradients {
 
 }  // namespace etude::kernels
 
-// Both directions at once, each with weights of its own; shape.reverse means nothing. y is
-// [batch, time, 2 units], or [batch, 2 units] with last_only: the forward direction's half first.
-// `saved` and `scratch` are the caller's, of so many floats; saved lives from forward to backward,
-// which overwrites it.
+// Both directions at once, each with weights of its own; shape.reverse means nothing. x and dx
+// [batch, time, in], dx null where nobody asks for it; y and dy [batch, time, 2 units], or [batch,
+// 2 units] with last_only: the forward direction's half first. `saved` and `scratch` are the
+// caller's, as many floats as the two functions say; saved lives from forward to backward, which
+// overwrites it.
 // clang-format off
 ETUDE_ON_DEVICE(
 int64_t bidirectional_gru_saved(const GruShape& shape);

@@ -13,8 +13,8 @@
 //   special         4 (tf32) or 3 (bf16) an element forward: 256 or 192 clocks;
 //   memory          37 KB forward, 41 KB backward: 600 clocks at 64 bytes each, spread over the
 //   step.
-// They overlap in part. Floor 0.13 us a step (latencies); expected 0.5 us in tf32, 0.35 in bf16.
-// Measured: not yet, no GPU was at hand.
+// They overlap in part. 0.13 us of latencies a step are any design's floor; the counts above are
+// this one's. Expected 0.5 us in tf32, 0.35 in bf16. Measured: not yet, no GPU was at hand.
 //
 // Registers (no spills in any version): at 128 units sm_80 tf32 250 forward, 255 backward, bf16
 // 216, 231; sm_90a 248, 253, 216, 242. Shared memory at most 98,688 bytes: sm_86 and sm_89, which
