@@ -98,8 +98,7 @@ void try_device(const kernels::Stream& stream) {
   float *dx = on_device(&x), *dy = on_device(&y), *dproduct = on_device(&product);
   kernels::copy_to_device(stream, dx, x.data(), bytes);
   DISPATCH(stream, leaky_relu_forward, n * n, 0.5f, dx, dy);
-  DISPATCH(stream, matmul, n, n, n, {dx, n}, {dx, n}, dproduct, n, kernels::Write::overwrite,
-           1.0f);
+  DISPATCH(stream, matmul, n, n, n, {dx, n}, {dx, n}, dproduct, n, kernels::Write::overwrite, 1.0f);
   kernels::copy_to_host(stream, y.data(), dy, bytes);
   kernels::copy_to_host(stream, product.data(), dproduct, bytes);
   for (float* memory : {dx, dy, dproduct}) kernels::release(stream, memory);

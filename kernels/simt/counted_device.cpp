@@ -23,7 +23,9 @@ void begin_capture(const Stream& stream) { simt::begin_capture(stream); }
 Graph end_capture(const Stream& stream) { return simt::end_capture(stream); }
 void abandon_capture(const Stream& stream) noexcept { simt::abandon_capture(stream); }
 void replay(const Stream& stream, const Graph& graph) { simt::replay(stream, graph); }
-void release_graph(const Stream& stream, Graph& graph) noexcept { simt::release_graph(stream, graph); }
+void release_graph(const Stream& stream, Graph& graph) noexcept {
+  simt::release_graph(stream, graph);
+}
 
 void matmul(const Stream& stream, int64_t m, int64_t n, int64_t k, MatrixView a, MatrixView b,
             float* c, int64_t c_stride, Write write, float scale) {
