@@ -3,8 +3,8 @@
 // What a tiled block has in registers: 64 x 64 scores, a warp 32 x 16 of them; and results, 64 rows
 // of at most 256 features, a warp every eighth column of 8.
 
+#include "kernels/attention_load.h"
 #include "kernels/attention_mma.h"
-#include "kernels/attention_tile.h"
 
 namespace etude::kernels::ETUDE_DEVICE {
 

@@ -43,7 +43,7 @@
 #include <cmath>
 
 #include "kernels/matmul.h"
-#include "kernels/vocabulary_loss_tiles.h"
+#include "kernels/vocabulary_loss_products.h"
 
 namespace etude::kernels::ETUDE_DEVICE {
 namespace {

@@ -22,8 +22,8 @@ struct Memory {
       : step(stream, std::vector<uint32_t>{kDropoutKey.step}),
         dropout{rate, {kDropoutKey.seed, kDropoutKey.stream, rate > 0 ? step.data() : nullptr}},
         y(stream, shape.batch * shape.time * shape.features),
-        saved(stream, DEVICE_CALL(stream, attention_saved, shape, dropout)),
-        scratch(stream, DEVICE_CALL(stream, attention_scratch, shape, dropout)) {}
+        saved(stream, ON_DEVICE(stream, attention_saved, shape, dropout)),
+        scratch(stream, ON_DEVICE(stream, attention_scratch, shape, dropout)) {}
   DeviceArray<uint32_t> step;
   kernels::DropoutMask dropout;
   DeviceArray<float> y, saved, scratch;
@@ -37,8 +37,8 @@ struct Memory {
 void forward(const Stream& stream, const AttentionShape& shape, const DeviceOp::Inputs& in,
              float* y, const Memory& memory) {
   const kernels::AttentionWeights weights = {in[1], in[2]};
-  DEVICE_CALL(stream, attention_forward, shape, weights, memory.dropout, in[0], y,
-              memory.saved.data());
+  ON_DEVICE(stream, attention_forward, shape, weights, memory.dropout, in[0], y,
+            memory.saved.data());
 }
 
 void backward(const Stream& stream, const AttentionShape& shape, const DeviceOp::Inputs& in,
@@ -46,8 +46,8 @@ void backward(const Stream& stream, const AttentionShape& shape, const DeviceOp:
   const kernels::AttentionWeights weights = {in[1], in[2]};
   const kernels::AttentionGradients gradients = {g[0].data,  g[0].write, g[1].data,
                                                  g[1].write, g[2].data,  g[2].write};
-  DEVICE_CALL(stream, attention_backward, shape, weights, memory.dropout, in[0], memory.y.data(),
-              dy, memory.saved.data(), memory.scratch.data(), gradients);
+  ON_DEVICE(stream, attention_backward, shape, weights, memory.dropout, in[0], memory.y.data(), dy,
+            memory.saved.data(), memory.scratch.data(), gradients);
 }
 
 double rounded(double value, Precision precision) {
@@ -209,10 +209,10 @@ std::pair<std::vector<float>, std::vector<float>> dropped(const Stream& stream, 
   forward(stream, shape, in, memory.y.data(), memory);
   const float* gradient = dy.data();
   if (apart) {
-    DEVICE_CALL(stream, dropout_forward, std::ssize(c.dy), rate, key.dropout.key, memory.y.data(),
-                y.data());
-    DEVICE_CALL(stream, dropout_backward, std::ssize(c.dy), rate, key.dropout.key, dy.data(),
-                dy.data(), Write::overwrite);
+    ON_DEVICE(stream, dropout_forward, std::ssize(c.dy), rate, key.dropout.key, memory.y.data(),
+              y.data());
+    ON_DEVICE(stream, dropout_backward, std::ssize(c.dy), rate, key.dropout.key, dy.data(),
+              dy.data(), Write::overwrite);
   }
   backward(stream, shape, in, gradient, memory, gradients);
   kernels::synchronize(stream);

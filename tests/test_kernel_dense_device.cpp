@@ -20,13 +20,13 @@ namespace {
 DeviceOp device_op(const DenseShape& shape) {
   DeviceOp op;
   op.forward = [=](const Stream& stream, const DeviceOp::Inputs& in, float* y) {
-    DEVICE_CALL(stream, dense_forward, shape, in[0], in[1], in[2], y);
+    ON_DEVICE(stream, dense_forward, shape, in[0], in[1], in[2], y);
   };
   op.backward = [=](const Stream& stream, const DeviceOp::Inputs& in, const float* dy,
                     const std::vector<Gradient>& g) {
     const kernels::DenseGradients gradients{g[0].data,  g[0].write, g[1].data,
                                             g[1].write, g[2].data,  g[2].write};
-    DEVICE_CALL(stream, dense_backward, shape, in[0], in[1], dy, gradients);
+    ON_DEVICE(stream, dense_backward, shape, in[0], in[1], dy, gradients);
   };
   return op;
 }
@@ -39,8 +39,8 @@ struct Sums {
 std::vector<float> computed(const Stream& stream, const Sums& s, const std::vector<float>& x,
                             const std::vector<float>& before) {
   const DeviceArray<float> device_x(stream, x), sums(stream, before);
-  DEVICE_CALL(stream, column_sums, s.rows, s.columns, device_x.data(), s.columns + s.gap,
-              sums.data(), s.write);
+  ON_DEVICE(stream, column_sums, s.rows, s.columns, device_x.data(), s.columns + s.gap, sums.data(),
+            s.write);
   kernels::synchronize(stream);
   CHECK_MESSAGE(sums.guards_intact(), "written outside the sums");
   return sums.read();
@@ -116,8 +116,8 @@ TEST_CASE("a dense layer on a device leaves out the input's gradient where nobod
       const DeviceArray<float> a(stream, 7 * 34), b(stream, 34);
       const kernels::DenseGradients gradients{
           to, Write::overwrite, a.data(), Write::overwrite, b.data(), Write::overwrite};
-      DEVICE_CALL(stream, dense_backward, shape, in.data(), weights.data(), gradient.data(),
-                  gradients);
+      ON_DEVICE(stream, dense_backward, shape, in.data(), weights.data(), gradient.data(),
+                gradients);
       dw.push_back(a.read());
       db.push_back(b.read());
     }
@@ -134,10 +134,10 @@ TEST_CASE("a captured dense layer follows what lies in the device's memory") {
     const Vec w = random_numbers(3 * 40, 2), b = random_numbers(40, 3);
     const DeviceArray<float> in(stream, 15), weights(stream, to_float(w)),
         bias(stream, to_float(b)), y(stream, 200);
-    DEVICE_CALL(stream, dense_forward, shape, in.data(), weights.data(), bias.data(), y.data());
+    ON_DEVICE(stream, dense_forward, shape, in.data(), weights.data(), bias.data(), y.data());
     kernels::synchronize(stream);  // cuBLAS is found and opened outside of a capture
     kernels::begin_capture(stream);
-    DEVICE_CALL(stream, dense_forward, shape, in.data(), weights.data(), bias.data(), y.data());
+    ON_DEVICE(stream, dense_forward, shape, in.data(), weights.data(), bias.data(), y.data());
     kernels::Graph graph = kernels::end_capture(stream);
     for (const uint64_t seed : {4, 5}) {
       const Vec x = random_numbers(15, seed);

@@ -72,15 +72,15 @@ OpCase make_case(const DenseShape& s, float slope) {
 DeviceOp device_op(const DenseShape& s, float slope) {
   DeviceOp op;
   op.forward = [=](const Stream& stream, const DeviceOp::Inputs& in, float* y) {
-    DEVICE_CALL(stream, dense_leaky_relu_forward, s, slope, in[0], in[1], in[2], y);
+    ON_DEVICE(stream, dense_leaky_relu_forward, s, slope, in[0], in[1], in[2], y);
   };
   op.backward = [=](const Stream& stream, const DeviceOp::Inputs& in, const float* dy,
                     const std::vector<Gradient>& g) {
     const DeviceArray<float> y(stream, s.rows * s.out), dsum(stream, s.rows * s.out);
-    DEVICE_CALL(stream, dense_leaky_relu_forward, s, slope, in[0], in[1], in[2], y.data());
+    ON_DEVICE(stream, dense_leaky_relu_forward, s, slope, in[0], in[1], in[2], y.data());
     const DenseGradients gradients = pointers(g);
-    DEVICE_CALL(stream, dense_leaky_relu_backward, s, slope, in[0], in[1], y.data(), dy,
-                dsum.data(), gradients);
+    ON_DEVICE(stream, dense_leaky_relu_backward, s, slope, in[0], in[1], y.data(), dy, dsum.data(),
+              gradients);
     kernels::synchronize(stream);
     CHECK(y.guards_intact());
     CHECK(dsum.guards_intact());
@@ -156,12 +156,12 @@ TEST_CASE("a dense layer with leaky ReLU captured and replayed computes the same
       const DeviceArray<float> y(stream, s.rows * s.out), dsum(stream, s.rows * s.out),
           dw(stream, s.in * s.out), db(stream, s.out);
       const auto run = [&] {
-        DEVICE_CALL(stream, dense_leaky_relu_forward, s, 0.3f, x.data(), w.data(), b.data(),
-                    y.data());
+        ON_DEVICE(stream, dense_leaky_relu_forward, s, 0.3f, x.data(), w.data(), b.data(),
+                  y.data());
         const DenseGradients gradients{nullptr,          Write::overwrite, dw.data(),
                                        Write::overwrite, db.data(),        Write::overwrite};
-        DEVICE_CALL(stream, dense_leaky_relu_backward, s, 0.3f, x.data(), w.data(), y.data(),
-                    dy.data(), dsum.data(), gradients);
+        ON_DEVICE(stream, dense_leaky_relu_backward, s, 0.3f, x.data(), w.data(), y.data(),
+                  dy.data(), dsum.data(), gradients);
       };
       if (captured) {
         kernels::begin_capture(stream);

@@ -21,8 +21,8 @@ std::vector<float> dropout_on(const Stream& stream, float rate, const RandomKey&
                               const std::vector<float>& x) {
   const DeviceArray<uint32_t> step(stream, std::vector<uint32_t>{key.step});
   const DeviceArray<float> in(stream, x), out(stream, std::ssize(x));
-  DEVICE_CALL(stream, dropout_forward, std::ssize(x), rate, {key.seed, key.stream, step.data()},
-              in.data(), out.data());
+  ON_DEVICE(stream, dropout_forward, std::ssize(x), rate, {key.seed, key.stream, step.data()},
+            in.data(), out.data());
   CHECK(out.guards_intact());
   CHECK(step.read() == std::vector<uint32_t>{key.step});
   return out.read();
@@ -42,28 +42,28 @@ TEST_CASE("leaky ReLU's CUDA kernels compute what the CPU's do") {
     check_on_devices(
         leaky_relu_case(n, slope),
         {.forward = [=](const Stream& stream, const Inputs& in,
-                        float* y) { DEVICE_CALL(stream, leaky_relu_forward, n, slope, in[0], y); },
+                        float* y) { ON_DEVICE(stream, leaky_relu_forward, n, slope, in[0], y); },
          .backward =
              [=](const Stream& stream, const Inputs& in, const float* dy,
                  const std::vector<Gradient>& g) {
-               DEVICE_CALL(stream, leaky_relu_backward, n, slope, in[0], dy, g[0].data, g[0].write);
+               ON_DEVICE(stream, leaky_relu_backward, n, slope, in[0], dy, g[0].data, g[0].write);
              },
          .fp32_tolerance = 1e-7});
 }
 
 TEST_CASE("a sum's CUDA kernels compute what the CPU's do") {
   for (const int64_t n : kSizes)
-    check_on_devices(
-        add_case(n),
-        {.forward = [=](const Stream& stream, const Inputs& in,
-                        float* y) { DEVICE_CALL(stream, add_forward, n, in[0], in[1], y); },
-         .backward =
-             [=](const Stream& stream, const Inputs&, const float* dy,
-                 const std::vector<Gradient>& gradients) {
-               for (const Gradient& g : gradients)
-                 DEVICE_CALL(stream, add_backward, n, dy, g.data, g.write);
-             },
-         .fp32_tolerance = 1e-7});
+    check_on_devices(add_case(n), {.forward =
+                                       [=](const Stream& stream, const Inputs& in, float* y) {
+                                         ON_DEVICE(stream, add_forward, n, in[0], in[1], y);
+                                       },
+                                   .backward =
+                                       [=](const Stream& stream, const Inputs&, const float* dy,
+                                           const std::vector<Gradient>& gradients) {
+                                         for (const Gradient& g : gradients)
+                                           ON_DEVICE(stream, add_backward, n, dy, g.data, g.write);
+                                       },
+                                   .fp32_tolerance = 1e-7});
 }
 
 TEST_CASE("dropout's CUDA kernels compute what the CPU's do") {
@@ -74,17 +74,17 @@ TEST_CASE("dropout's CUDA kernels compute what the CPU's do") {
           {.forward =
                [=](const Stream& stream, const Inputs& in, float* y) {
                  const DeviceArray<uint32_t> step(stream, std::vector<uint32_t>{kDropoutKey.step});
-                 DEVICE_CALL(stream, dropout_forward, n, rate,
-                             {kDropoutKey.seed, kDropoutKey.stream, step.data()}, in[0], y);
+                 ON_DEVICE(stream, dropout_forward, n, rate,
+                           {kDropoutKey.seed, kDropoutKey.stream, step.data()}, in[0], y);
                  kernels::synchronize(stream);
                },
            .backward =
                [=](const Stream& stream, const Inputs&, const float* dy,
                    const std::vector<Gradient>& g) {
                  const DeviceArray<uint32_t> step(stream, std::vector<uint32_t>{kDropoutKey.step});
-                 DEVICE_CALL(stream, dropout_backward, n, rate,
-                             {kDropoutKey.seed, kDropoutKey.stream, step.data()}, dy, g[0].data,
-                             g[0].write);
+                 ON_DEVICE(stream, dropout_backward, n, rate,
+                           {kDropoutKey.seed, kDropoutKey.stream, step.data()}, dy, g[0].data,
+                           g[0].write);
                  kernels::synchronize(stream);
                },
            .fp32_tolerance = 2e-7});
@@ -108,8 +108,8 @@ TEST_CASE("dropout reads the step when it runs, not when it is recorded") {
     const DeviceArray<uint32_t> step(stream, std::vector<uint32_t>{0});
     const DeviceArray<float> in(stream, x), out(stream, std::ssize(x));
     kernels::begin_capture(stream);
-    DEVICE_CALL(stream, dropout_forward, std::ssize(x), 0.3f,
-                {kDropoutKey.seed, kDropoutKey.stream, step.data()}, in.data(), out.data());
+    ON_DEVICE(stream, dropout_forward, std::ssize(x), 0.3f,
+              {kDropoutKey.seed, kDropoutKey.stream, step.data()}, in.data(), out.data());
     kernels::Graph graph = kernels::end_capture(stream);
     for (const uint32_t now : {1u, 2u, 1u}) {
       kernels::copy_to_device(stream, step.data(), &now, sizeof now);
@@ -129,9 +129,9 @@ TEST_CASE("element-wise kernels work off a 16-byte boundary and in place") {
     const DeviceArray<uint32_t> step(stream, std::vector<uint32_t>{kDropoutKey.step});
     const DeviceArray<float> a(stream, x), b(stream, x);
     const int64_t n = std::ssize(tail);
-    DEVICE_CALL(stream, dropout_forward, n, 0.3f,
-                {kDropoutKey.seed, kDropoutKey.stream, step.data()}, a.data() + 1, a.data() + 1);
-    DEVICE_CALL(stream, add_forward, n, b.data() + 1, a.data() + 1, b.data() + 1);
+    ON_DEVICE(stream, dropout_forward, n, 0.3f, {kDropoutKey.seed, kDropoutKey.stream, step.data()},
+              a.data() + 1, a.data() + 1);
+    ON_DEVICE(stream, add_forward, n, b.data() + 1, a.data() + 1, b.data() + 1);
     std::vector<float> want = dropout_on_cpu(0.3f, kDropoutKey, tail);
     const std::vector<float> dropped = a.read();
     CHECK(std::vector<float>(dropped.begin() + 1, dropped.end()) == want);

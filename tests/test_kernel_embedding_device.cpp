@@ -20,7 +20,7 @@ Ids index_on(const Stream& stream, int32_t classes, const Ids& ids) {
   const EmbeddingShape shape{classes, 1, std::ssize(ids)};
   const DeviceArray<int32_t> in(stream, ids),
       index(stream, kernels::simt::embedding_index_size(shape));
-  DEVICE_CALL(stream, embedding_index, shape, in.data(), index.data());
+  ON_DEVICE(stream, embedding_index, shape, in.data(), index.data());
   kernels::synchronize(stream);
   CHECK(index.guards_intact());
   CHECK(in.read() == ids);
@@ -58,23 +58,22 @@ void check_embedding(int32_t classes, int64_t dim, const Ids& ids, bool once = f
   OpCase c = embedding_case(classes, dim, ids);
   c.once = once;
   check_on_devices(
-      c, {.forward =
-              [=](const Stream& stream, const DeviceOp::Inputs& in, float* y) {
-                const DeviceArray<int32_t> device_ids(stream, ids);
-                DEVICE_CALL(stream, embedding_forward, shape, in[0], device_ids.data(), y);
-                kernels::synchronize(stream);
-              },
-          .backward =
-              [=](const Stream& stream, const DeviceOp::Inputs&, const float* dy,
-                  const std::vector<Gradient>& g) {
-                const DeviceArray<int32_t> device_ids(stream, ids);
-                const DeviceArray<int32_t> index(stream,
-                                                 kernels::simt::embedding_index_size(shape));
-                DEVICE_CALL(stream, embedding_index, shape, device_ids.data(), index.data());
-                DEVICE_CALL(stream, embedding_backward, shape, index.data(), dy, g[0].data,
-                            g[0].write);
-                kernels::synchronize(stream);
-              }});
+      c,
+      {.forward =
+           [=](const Stream& stream, const DeviceOp::Inputs& in, float* y) {
+             const DeviceArray<int32_t> device_ids(stream, ids);
+             ON_DEVICE(stream, embedding_forward, shape, in[0], device_ids.data(), y);
+             kernels::synchronize(stream);
+           },
+       .backward =
+           [=](const Stream& stream, const DeviceOp::Inputs&, const float* dy,
+               const std::vector<Gradient>& g) {
+             const DeviceArray<int32_t> device_ids(stream, ids);
+             const DeviceArray<int32_t> index(stream, kernels::simt::embedding_index_size(shape));
+             ON_DEVICE(stream, embedding_index, shape, device_ids.data(), index.data());
+             ON_DEVICE(stream, embedding_backward, shape, index.data(), dy, g[0].data, g[0].write);
+             kernels::synchronize(stream);
+           }});
 }
 
 }  // namespace
@@ -137,9 +136,9 @@ TEST_CASE("an embedding's gradient on a device has the CPU's bits") {
       const DeviceArray<int32_t> device_ids(stream, ids),
           index(stream, kernels::simt::embedding_index_size(shape));
       const DeviceArray<float> device_dy(stream, dy), dtable(stream, base);
-      DEVICE_CALL(stream, embedding_index, shape, device_ids.data(), index.data());
-      DEVICE_CALL(stream, embedding_backward, shape, index.data(), device_dy.data(), dtable.data(),
-                  write);
+      ON_DEVICE(stream, embedding_index, shape, device_ids.data(), index.data());
+      ON_DEVICE(stream, embedding_backward, shape, index.data(), device_dy.data(), dtable.data(),
+                write);
       CHECK(dtable.read() == want);
     }
   }

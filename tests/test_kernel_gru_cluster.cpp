@@ -14,13 +14,13 @@ namespace {
 const RecurrenceVersion kVersion = {
     "gru_cluster",
     [](const kernels::Stream& stream, int64_t units) {
-      return DEVICE_CALL(stream, gru_cluster_fits, units);
+      return ON_DEVICE(stream, gru_cluster_fits, units);
     },
     [](const kernels::Stream& stream, const kernels::GruRecurrence& r) {
-      DEVICE_CALL(stream, gru_cluster_forward, r);
+      ON_DEVICE(stream, gru_cluster_forward, r);
     },
     [](const kernels::Stream& stream, const kernels::GruRecurrence& r) {
-      DEVICE_CALL(stream, gru_cluster_backward, r);
+      ON_DEVICE(stream, gru_cluster_backward, r);
     }};
 
 // bf16 takes the hardware's tanh, whose error is 2^-11.

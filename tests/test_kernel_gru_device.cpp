@@ -33,8 +33,8 @@ struct Memory {
 void run_forward(const Stream& stream, const GruShape& shape, const DeviceOp::Inputs& in, float* y,
                  const Memory& memory) {
   const kernels::GruWeights weights[] = {kernel_weights(in, 1), kernel_weights(in, 1 + kWeights)};
-  DEVICE_CALL(stream, bidirectional_gru_forward, shape, weights, in[0], y, memory.saved.data(),
-              memory.scratch.data());
+  ON_DEVICE(stream, bidirectional_gru_forward, shape, weights, in[0], y, memory.saved.data(),
+            memory.scratch.data());
 }
 
 void run_backward(const Stream& stream, const GruShape& shape, const DeviceOp::Inputs& in,
@@ -42,8 +42,8 @@ void run_backward(const Stream& stream, const GruShape& shape, const DeviceOp::I
   const kernels::GruWeights weights[] = {kernel_weights(in, 1), kernel_weights(in, 1 + kWeights)};
   const kernels::GruWeightGradients gradients[] = {{g[1].data, g[2].data, g[3].data, g[4].data},
                                                    {g[5].data, g[6].data, g[7].data, g[8].data}};
-  DEVICE_CALL(stream, bidirectional_gru_backward, shape, weights, in[0], dy, memory.saved.data(),
-              memory.scratch.data(), g[0].data, g[0].write, gradients, g[1].write);
+  ON_DEVICE(stream, bidirectional_gru_backward, shape, weights, in[0], dy, memory.saved.data(),
+            memory.scratch.data(), g[0].data, g[0].write, gradients, g[1].write);
 }
 
 const char* name(GruVersion version) {
@@ -103,7 +103,7 @@ double tolerance(Precision precision) {
 
 // Clusters want multiples of 16 units, and a GPU that has clusters.
 bool can(const Stream& stream, GruVersion version, int64_t units) {
-  return version != GruVersion::cluster || DEVICE_CALL(stream, gru_cluster_fits, units);
+  return version != GruVersion::cluster || ON_DEVICE(stream, gru_cluster_fits, units);
 }
 
 // An op's arrays on one stream, gradients overwritten.

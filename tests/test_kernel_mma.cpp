@@ -36,9 +36,9 @@ TEST_CASE("the tensor cores' products are those of plain loops") {
       const DeviceArray<float> of_a(stream, to_float(a)), of_b(stream, to_float(b)),
           of_c(stream, to_float(c));
       if (precision == Precision::tf32)
-        DEVICE_CALL(stream, check_mma_tf32, of_a.data(), of_b.data(), of_c.data());
+        ON_DEVICE(stream, check_mma_tf32, of_a.data(), of_b.data(), of_c.data());
       else
-        DEVICE_CALL(stream, check_mma_bf16, of_a.data(), of_b.data(), of_c.data());
+        ON_DEVICE(stream, check_mma_bf16, of_a.data(), of_b.data(), of_c.data());
       kernels::synchronize(stream);
       check_close("c", to_double(of_c.read()), product(k, a, b, c, precision), 1e-5);
       CHECK(of_c.guards_intact());

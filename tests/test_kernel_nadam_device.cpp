@@ -123,8 +123,8 @@ State sparse_on(const Stream& stream, const EmbeddingShape& table, const Floats&
   const DeviceArray<int32_t> ids(stream, table.count);
   const DeviceArray<int32_t> index(stream, kernels::simt::embedding_index_size(table));
   device.record([&] {
-    DEVICE_CALL(stream, embedding_index, table, ids.data(), index.data());
-    DEVICE_CALL(stream, nadam_update_sparse, table, index.data(), device.step.data(), device.state);
+    ON_DEVICE(stream, embedding_index, table, ids.data(), index.data());
+    ON_DEVICE(stream, nadam_update_sparse, table, index.data(), device.step.data(), device.state);
   });
   for (size_t t = 0; t < steps.size(); ++t) {
     const TableStep step = table_step(table, t);
@@ -149,7 +149,7 @@ TEST_CASE("Nadam's CUDA kernel gives the CPU's numbers") {
         use_schedule(schedule);
         OnDevice device(stream, start);
         device.record(
-            [&] { DEVICE_CALL(stream, nadam_update, n, device.step.data(), device.state); });
+            [&] { ON_DEVICE(stream, nadam_update, n, device.step.data(), device.state); });
         for (size_t t = 0; t < steps.size(); ++t) device.next(steps[t], gradients[t]);
         check_same(fmt::format("nadam {}", n), device.read(), want);
       }
@@ -168,7 +168,7 @@ TEST_CASE("Nadam's CUDA kernel works off a 16-byte boundary") {
   for (const Stream& stream : streams) {
     OnDevice device(stream, start, 1);
     device.record(
-        [&] { DEVICE_CALL(stream, nadam_update, n - 1, device.step.data(), device.state); });
+        [&] { ON_DEVICE(stream, nadam_update, n - 1, device.step.data(), device.state); });
     for (size_t t = 0; t < steps.size(); ++t) device.next(steps[t], gradients[t]);
     State got = device.read();
     CHECK((got[0][0] == start[0] && got[1][0] == 0 && got[2][0] == 0));

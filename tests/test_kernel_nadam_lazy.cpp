@@ -83,30 +83,30 @@ class Twins {
   void open_plan(int64_t first) {
     put(stream_, scalars_, plan_of(first + 1, case_.plan));
     put(stream_, cursor_, std::vector<int64_t>{0});
-    DEVICE_CALL(stream_, nadam_lazy_begin, table_);
+    ON_DEVICE(stream_, nadam_lazy_begin, table_);
   }
 
   void step(int64_t number) {
     const EmbeddingShape& s = case_.shape;
     const Ids ids = ids_of_step(s, number);
     put(stream_, ids_, ids);
-    DEVICE_CALL(stream_, embedding_index, s, ids_.data(), index_.data());
+    ON_DEVICE(stream_, embedding_index, s, ids_.data(), index_.data());
     put(stream_, dy_,
         to_float(random_numbers(s.count * s.dim, 5000 + static_cast<uint64_t>(number))));
-    DEVICE_CALL(stream_, nadam_lazy_catch_up, table_, s.count, ids_.data());
+    ON_DEVICE(stream_, nadam_lazy_catch_up, table_, s.count, ids_.data());
     check_what_forward_reads(ids);
     const int64_t done = number % case_.plan;
-    DEVICE_CALL(stream_, embedding_backward, s, index_.data(), dy_.data(), g_.data(),
-                Write::overwrite);
-    DEVICE_CALL(stream_, nadam_update, s.classes * s.dim, scalars_.data() + done,
-                {dense_.w.data(), g_.data(), dense_.m.data(), dense_.v.data()});
-    DEVICE_CALL(stream_, nadam_lazy_update, table_, s.count, index_.data(), dy_.data());
+    ON_DEVICE(stream_, embedding_backward, s, index_.data(), dy_.data(), g_.data(),
+              Write::overwrite);
+    ON_DEVICE(stream_, nadam_update, s.classes * s.dim, scalars_.data() + done,
+              {dense_.w.data(), g_.data(), dense_.m.data(), dense_.v.data()});
+    ON_DEVICE(stream_, nadam_lazy_update, table_, s.count, index_.data(), dy_.data());
     put(stream_, cursor_, std::vector<int64_t>{done + 1});
     for (const int32_t last : last_.read()) CHECK((last >= -1 && last <= done + 1));
   }
 
   void flush() {
-    DEVICE_CALL(stream_, nadam_lazy_flush, table_);
+    ON_DEVICE(stream_, nadam_lazy_flush, table_);
     CHECK(same(lazy_.w, dense_.w));
     CHECK(same(lazy_.m, dense_.m));
     CHECK(same(lazy_.v, dense_.v));
@@ -195,13 +195,13 @@ TEST_CASE("momentum that sinks among the denormals is replayed to the same end")
                                         last.data(),
                                         scalars.data(),
                                         cursor.data()};
-    DEVICE_CALL(stream, nadam_lazy_begin, table);
+    ON_DEVICE(stream, nadam_lazy_begin, table);
     CHECK(last.read() == Ids{0, 0, -1});
     for (int64_t step = 0; step < c.steps; ++step)
-      DEVICE_CALL(stream, nadam_update, 12, scalars.data() + step,
-                  {dense.w.data(), zero.data(), dense.m.data(), dense.v.data()});
+      ON_DEVICE(stream, nadam_update, 12, scalars.data() + step,
+                {dense.w.data(), zero.data(), dense.m.data(), dense.v.data()});
     put(stream, cursor, std::vector<int64_t>{c.steps});
-    DEVICE_CALL(stream, nadam_lazy_flush, table);
+    ON_DEVICE(stream, nadam_lazy_flush, table);
     CHECK(std::abs(dense.m.read()[0]) < 1e-38f);
     CHECK(same(lazy.w, dense.w));
     CHECK(same(lazy.m, dense.m));

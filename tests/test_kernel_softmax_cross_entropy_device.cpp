@@ -31,17 +31,17 @@ DeviceOp device_op(const CrossEntropyShape& shape, const std::vector<int32_t>& t
   DeviceOp op;
   op.forward = [=](const Stream& stream, const DeviceOp::Inputs& in, float* loss) {
     const Beside beside(stream, targets);
-    DEVICE_CALL(stream, softmax_cross_entropy_forward, shape, in[0], beside.targets.data(), loss,
-                beside.log_sum_exp.data());
+    ON_DEVICE(stream, softmax_cross_entropy_forward, shape, in[0], beside.targets.data(), loss,
+              beside.log_sum_exp.data());
     beside.check_guards();
   };
   op.backward = [=](const Stream& stream, const DeviceOp::Inputs& in, const float*,
                     const std::vector<Gradient>& g) {
     const Beside beside(stream, targets);
-    DEVICE_CALL(stream, softmax_cross_entropy_forward, shape, in[0], beside.targets.data(),
-                beside.loss.data(), beside.log_sum_exp.data());
-    DEVICE_CALL(stream, softmax_cross_entropy_backward, shape, scale, in[0], beside.targets.data(),
-                beside.log_sum_exp.data(), g[0].data, g[0].write);
+    ON_DEVICE(stream, softmax_cross_entropy_forward, shape, in[0], beside.targets.data(),
+              beside.loss.data(), beside.log_sum_exp.data());
+    ON_DEVICE(stream, softmax_cross_entropy_backward, shape, scale, in[0], beside.targets.data(),
+              beside.log_sum_exp.data(), g[0].data, g[0].write);
     beside.check_guards();
   };
   return op;
@@ -73,11 +73,11 @@ TEST_CASE("on a device, too, the gradient may take the place of the logits") {
   for (const Stream& stream : streams) {
     const Beside beside(stream, targets_for(shape));
     const DeviceArray<float> in_place(stream, logits), away(stream, std::ssize(logits));
-    DEVICE_CALL(stream, softmax_cross_entropy_forward, shape, in_place.data(),
-                beside.targets.data(), beside.loss.data(), beside.log_sum_exp.data());
+    ON_DEVICE(stream, softmax_cross_entropy_forward, shape, in_place.data(), beside.targets.data(),
+              beside.loss.data(), beside.log_sum_exp.data());
     for (float* to : {away.data(), in_place.data()})
-      DEVICE_CALL(stream, softmax_cross_entropy_backward, shape, 0.5f, in_place.data(),
-                  beside.targets.data(), beside.log_sum_exp.data(), to, Write::overwrite);
+      ON_DEVICE(stream, softmax_cross_entropy_backward, shape, 0.5f, in_place.data(),
+                beside.targets.data(), beside.log_sum_exp.data(), to, Write::overwrite);
     CHECK(in_place.read() == away.read());
     CHECK(in_place.guards_intact());
   }
@@ -93,11 +93,10 @@ TEST_CASE("on a device, too, a NaN among the logits is seen") {
       numbers[place] = NAN;
       const Beside beside(stream, {3});
       const DeviceArray<float> logits(stream, numbers), dlogits(stream, 35);
-      DEVICE_CALL(stream, softmax_cross_entropy_forward, shape, logits.data(),
-                  beside.targets.data(), beside.loss.data(), beside.log_sum_exp.data());
-      DEVICE_CALL(stream, softmax_cross_entropy_backward, shape, 1.0f, logits.data(),
-                  beside.targets.data(), beside.log_sum_exp.data(), dlogits.data(),
-                  Write::overwrite);
+      ON_DEVICE(stream, softmax_cross_entropy_forward, shape, logits.data(), beside.targets.data(),
+                beside.loss.data(), beside.log_sum_exp.data());
+      ON_DEVICE(stream, softmax_cross_entropy_backward, shape, 1.0f, logits.data(),
+                beside.targets.data(), beside.log_sum_exp.data(), dlogits.data(), Write::overwrite);
       CHECK(std::isnan(beside.loss.read()[0]));
       CHECK(std::isnan(dlogits.read()[place]));
     }
@@ -111,8 +110,8 @@ TEST_CASE("a captured cross-entropy follows what lies in the device's memory") {
     const Beside beside(stream, {1, 2, 3});
     const DeviceArray<float> logits(stream, std::vector<float>(shape.rows * shape.classes, 0.0f));
     kernels::begin_capture(stream);
-    DEVICE_CALL(stream, softmax_cross_entropy_forward, shape, logits.data(), beside.targets.data(),
-                beside.loss.data(), beside.log_sum_exp.data());
+    ON_DEVICE(stream, softmax_cross_entropy_forward, shape, logits.data(), beside.targets.data(),
+              beside.loss.data(), beside.log_sum_exp.data());
     kernels::Graph graph = kernels::end_capture(stream);
     for (const uint64_t seed : {1, 2}) {
       const Vec numbers = random_numbers(shape.rows * shape.classes, seed);

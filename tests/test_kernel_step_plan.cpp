@@ -57,9 +57,9 @@ std::vector<float> run_plan(const Stream& stream, const Sizes& sizes) {
   const kernels::StepPlan plan{tokens.data(), offsets.data(), scalars.data(), losses.data(),
                                cursor.data(), number.data(),  current.data()};
   kernels::begin_capture(stream);
-  DEVICE_CALL(stream, begin_step, plan, kFirst, sizes.batch, sizes.time, inputs.data(),
-              targets.data());
-  DEVICE_CALL(stream, end_step, plan, sizes.batch, loss.data());
+  ON_DEVICE(stream, begin_step, plan, kFirst, sizes.batch, sizes.time, inputs.data(),
+            targets.data());
+  ON_DEVICE(stream, end_step, plan, sizes.batch, loss.data());
   kernels::Graph graph = kernels::end_capture(stream);
   for (int64_t step = 0; step < sizes.steps; ++step) {
     const std::vector<float> of_step = losses_of_step(sizes, step);

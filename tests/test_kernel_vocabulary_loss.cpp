@@ -118,15 +118,15 @@ struct Beside {
 
 void forward_on(const Stream& stream, const VocabularyLossShape& s, const DeviceOp::Inputs& in,
                 const Beside& beside, float* loss) {
-  DEVICE_CALL(stream, vocabulary_loss_forward, s, in[0], in[1], in[2], beside.targets.data(), loss,
-              beside.saved.data(), beside.scratch.data());
+  ON_DEVICE(stream, vocabulary_loss_forward, s, in[0], in[1], in[2], beside.targets.data(), loss,
+            beside.saved.data(), beside.scratch.data());
   beside.check_guards();
 }
 
 void backward_on(const Stream& stream, const VocabularyLossShape& s, const DeviceOp::Inputs& in,
                  const Beside& beside, const kernels::DenseGradients& gradients) {
-  DEVICE_CALL(stream, vocabulary_loss_backward, s, in[0], in[1], in[2], beside.targets.data(),
-              beside.saved.data(), beside.scratch.data(), gradients);
+  ON_DEVICE(stream, vocabulary_loss_backward, s, in[0], in[1], in[2], beside.targets.data(),
+            beside.saved.data(), beside.scratch.data(), gradients);
   beside.check_guards();
 }
 
@@ -334,12 +334,12 @@ TEST_CASE("a captured output layer with its loss follows what lies in the device
       const DeviceOp::Inputs in = {arrays.x.data(), arrays.w.data(), arrays.b.data()};
       const kernels::DenseGradients gradients{arrays.dx.data(), Write::overwrite, arrays.dw.data(),
                                               Write::overwrite, arrays.db.data(), Write::overwrite};
-      DEVICE_CALL(stream, vocabulary_loss_forward, s, in[0], in[1], in[2],
-                  arrays.beside.targets.data(), arrays.beside.loss.data(),
-                  arrays.beside.saved.data(), arrays.beside.scratch.data());
-      DEVICE_CALL(stream, vocabulary_loss_backward, s, in[0], in[1], in[2],
-                  arrays.beside.targets.data(), arrays.beside.saved.data(),
-                  arrays.beside.scratch.data(), gradients);
+      ON_DEVICE(stream, vocabulary_loss_forward, s, in[0], in[1], in[2],
+                arrays.beside.targets.data(), arrays.beside.loss.data(), arrays.beside.saved.data(),
+                arrays.beside.scratch.data());
+      ON_DEVICE(stream, vocabulary_loss_backward, s, in[0], in[1], in[2],
+                arrays.beside.targets.data(), arrays.beside.saved.data(),
+                arrays.beside.scratch.data(), gradients);
       kernels::Graph graph = kernels::end_capture(stream);
       for (const uint64_t seed : {11, 12}) {
         inputs[0] = random_numbers(s.rows * s.in, seed);

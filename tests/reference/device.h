@@ -42,16 +42,6 @@ void close_streams(const std::vector<kernels::Stream>& streams);
 inline constexpr int kSchedules = 5;
 void use_schedule(int number);
 
-// As DISPATCH, for functions that the CPU does not have.
-#if ETUDE_CUDA
-#define DEVICE_CALL(stream, function, ...)                     \
-  ((stream).device == ::etude::kernels::Device::cuda           \
-       ? ::etude::kernels::cuda::function(stream, __VA_ARGS__) \
-       : ::etude::kernels::simt::function(stream, __VA_ARGS__))
-#else
-#define DEVICE_CALL(stream, function, ...) ::etude::kernels::simt::function(stream, __VA_ARGS__)
-#endif
-
 // An array on a device, between guards.
 class DeviceBytes {
  public:
