@@ -18,7 +18,6 @@
 namespace etude::tests {
 
 using kernels::GruShape;
-
 inline constexpr int kWeights = 4;  // arrays of one direction
 
 inline int64_t output_rows(const GruShape& shape) {
@@ -107,9 +106,8 @@ inline Arrays both_directions(const GruShape& forward, const GruShape& reverse, 
                                          half(dy, forward.units, false));
   const auto r = reference::gru_backward(reverse, reference_weights(in, 1 + kWeights), in[0],
                                          half(dy, forward.units, true));
-  Vec dx = f.dx;
-  for (size_t i = 0; i < dx.size(); ++i) dx[i] += r.dx[i];
-  Arrays gradients = {dx};
+  Arrays gradients = {f.dx};
+  for (size_t i = 0; i < f.dx.size(); ++i) gradients[0][i] += r.dx[i];
   for (const auto* g : {&f, &r})
     gradients.insert(gradients.end(),
                      {g->dkernel, g->drecurrent_kernel, g->dbias, g->drecurrent_bias});
@@ -129,9 +127,9 @@ inline OpCase bidirectional_case(const GruShape& forward) {
   add_weights(reverse, "backward.", 2, c);
   c.output = {output_rows(forward), 2 * units};
   c.reference_forward = [=](const Arrays& in) {
-    return side_by_side(
-        reference::gru_forward(forward, reference_weights(in, 1), in[0]).y,
-        reference::gru_forward(reverse, reference_weights(in, 1 + kWeights), in[0]).y, units);
+    const auto f = reference::gru_forward(forward, reference_weights(in, 1), in[0]);
+    const auto r = reference::gru_forward(reverse, reference_weights(in, 1 + kWeights), in[0]);
+    return side_by_side(f.y, r.y, units);
   };
   c.reference_backward = [=](const Arrays& in, const Vec& dy) {
     return both_directions(forward, reverse, in, dy);

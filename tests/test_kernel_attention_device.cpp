@@ -236,17 +236,7 @@ std::vector<std::vector<float>> step(const Stream& stream, const OpCase& c,
     forward(stream, shape, in, memory.y.data(), memory);
     backward(stream, shape, in, dy.data(), memory, gradients);
   };
-  if (captured) {
-    kernels::begin_capture(stream);
-    run();
-    kernels::Graph graph = kernels::end_capture(stream);
-    for (int replays = 0; replays < 2; ++replays) kernels::replay(stream, graph);
-    kernels::synchronize(stream);
-    kernels::release(stream, graph);
-  } else {
-    run();
-    kernels::synchronize(stream);
-  }
+  run_or_replay(stream, captured, run);
   std::vector<std::vector<float>> out = {memory.y.read()};
   for (const auto& result : results) out.push_back(result.read());
   return out;

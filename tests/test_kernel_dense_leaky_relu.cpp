@@ -163,17 +163,7 @@ TEST_CASE("a dense layer with leaky ReLU captured and replayed computes the same
         ON_DEVICE(stream, dense_leaky_relu_backward, s, 0.3f, x.data(), w.data(), y.data(),
                   dy.data(), dsum.data(), gradients);
       };
-      if (captured) {
-        kernels::begin_capture(stream);
-        run();
-        kernels::Graph graph = kernels::end_capture(stream);
-        for (int replays = 0; replays < 2; ++replays) kernels::replay(stream, graph);
-        kernels::synchronize(stream);
-        kernels::release(stream, graph);
-      } else {
-        run();
-        kernels::synchronize(stream);
-      }
+      run_or_replay(stream, captured, run);
       return std::vector{y.read(), dsum.read(), dw.read(), db.read()};
     };
     CHECK(step(true) == step(false));

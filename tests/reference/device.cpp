@@ -198,6 +198,20 @@ std::vector<Stream> device_streams(Precision precision) {
   return streams;
 }
 
+void run_or_replay(const Stream& stream, bool captured, const std::function<void()>& work) {
+  if (captured) {
+    kernels::begin_capture(stream);
+    work();
+    kernels::Graph graph = kernels::end_capture(stream);
+    for (int replays = 0; replays < 2; ++replays) kernels::replay(stream, graph);
+    kernels::synchronize(stream);
+    kernels::release(stream, graph);
+  } else {
+    work();
+    kernels::synchronize(stream);
+  }
+}
+
 void close_streams(const std::vector<Stream>& streams) {
   for (const Stream& stream : streams) kernels::close_stream(stream);
 }

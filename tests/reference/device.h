@@ -42,6 +42,9 @@ void close_streams(const std::vector<kernels::Stream>& streams);
 inline constexpr int kSchedules = 5;
 void use_schedule(int number);
 
+// Runs `work`, or records it and replays it twice; waits.
+void run_or_replay(const kernels::Stream& stream, bool captured, const std::function<void()>& work);
+
 // An array on a device, between guards.
 class DeviceBytes {
  public:
