@@ -10,8 +10,14 @@ namespace etude::ops {
 
 // ids [B, T], each below V, alive until backward; table [V, F] -> [B, T, F]. On a device nobody
 // checks the ids, and `index` is kernels::embedding_index() of them, or null in inference.
-Tensor embedding(Tape& tape, const Tensor& table, const int32_t* ids, const int32_t* index,
-                 int64_t batch, int64_t time);
+// `distinct` are the ids' rows, on the CPU, for ops that can do with them; or null.
+struct TokenIds {
+  int64_t batch, time;
+  const int32_t* ids;
+  const int32_t* index = nullptr;
+  const kernels::DistinctRows* distinct = nullptr;
+};
+Tensor embedding(Tape& tape, const Tensor& table, const TokenIds& tokens);
 
 struct GruDirection {
   Tensor kernel, recurrent_kernel, bias, recurrent_bias;  // kernels/gru.h gives the shapes

@@ -24,13 +24,18 @@ GruWeights weights_of(const GruDirection& d) {
 void run_direction(Tape& tape, const Tensor& x, const GruDirection& d, const GruShape& shape,
                    const Tensor& y, int64_t column) {
   const int64_t steps = shape.batch * shape.time, stride = y.shape().back();
-  const cpu::GruSaved saved{tape.scratch(steps * 3 * shape.units),
-                            tape.scratch(steps * shape.units), tape.scratch(steps * shape.units)};
+  const RowsOfTable& of_table = x.node()->of_table;
+  const Tensor source = of_table.rows ? Tensor(of_table.rows) : x;
+  const cpu::GruInput input{source.data(), of_table.distinct};
+  const cpu::GruSaved saved{
+      tape.scratch(steps * 3 * shape.units), tape.scratch(steps * shape.units),
+      tape.scratch(steps * shape.units),
+      of_table.rows ? tape.scratch(source.size(0) * 3 * shape.units) : nullptr};
   const GruWeights weights{d.kernel.data(), d.recurrent_kernel.data(), d.bias.data(),
                            d.recurrent_bias.data()};
-  cpu::gru_forward(shape, weights, x.data(), y.data() + column, stride, saved);
+  cpu::gru_forward(shape, weights, input, y.data() + column, stride, saved);
   tape.record([=, &tape] {
-    const auto dx = tape.gradient(x);
+    const auto dx = tape.gradient(source);
     const auto dkernel = tape.gradient(d.kernel);
     const cpu::GruGradients gradients{dx.data,
                                       dx.write,
@@ -39,7 +44,7 @@ void run_direction(Tape& tape, const Tensor& x, const GruDirection& d, const Gru
                                       tape.gradient(d.bias).data,
                                       tape.gradient(d.recurrent_bias).data,
                                       dkernel.write};
-    cpu::gru_backward(shape, weights, x.data(), y.grad() + column, stride, saved, gradients);
+    cpu::gru_backward(shape, weights, input, y.grad() + column, stride, saved, gradients);
   });
 }
 

@@ -22,11 +22,15 @@ void Nadam::update(ParamSet& params, const Parameter* table, const int32_t* ids,
     return;
   }
   if (!table) throw Error("the sparse update needs an embedding table");
-  const int64_t rows = table->node.shape[0], columns = table->node.shape[1];
-  const int64_t end = table->offset + rows * columns;
-  kernels::cpu::nadam_update(table->offset, scalars, state_from(params, 0));
-  kernels::cpu::nadam_update_sparse(rows, columns, ids_count, ids, scalars,
-                                    state_from(params, table->offset));
+  kernels::cpu::nadam_update_sparse(table->node.shape[0], table->node.shape[1], ids_count, ids,
+                                    scalars, state_from(params, table->offset));
+  update_others(params, *table, scalars);
+}
+
+void Nadam::update_others(ParamSet& params, const Parameter& table,
+                          const kernels::NadamStep& scalars) const {
+  const int64_t end = table.offset + count(table.node.shape);
+  kernels::cpu::nadam_update(table.offset, scalars, state_from(params, 0));
   kernels::cpu::nadam_update(params.flat_size() - end, scalars, state_from(params, end));
 }
 

@@ -9,6 +9,7 @@
 // way, that write into the two halves of one output make a bidirectional layer.
 // Cost forward, FLOPs: 6 B T H (in + H); backward twice that.
 
+#include "kernels/embedding.h"
 #include "kernels/types.h"
 
 namespace etude::kernels {
@@ -40,18 +41,28 @@ namespace cpu {
 
 // What forward leaves for backward. All owned by the caller.
 struct GruSaved {
-  float* gates;      // [batch, time, 3 units]: z, r, g
-  float* candidate;  // [batch, time, units]: h Rg + cg
-  float* previous;   // [batch, time, units]: h before the step
+  float* gates;                 // [batch, time, 3 units]: z, r, g
+  float* candidate;             // [batch, time, units]: h Rg + cg
+  float* previous;              // [batch, time, units]: h before the step
+  float* projection = nullptr;  // with GruInput::distinct, [distinct->count, 3 units]: scratch
 };
 
-// x [batch, time, in]. y, rows y_stride >= units apart: [batch, time, units], or [batch, units]
+// Either x [batch, time, in], or x [distinct->count, in], the distinct rows of a table: a row's
+// products are then made once however often the minibatch names it (2.6 times, on MAESTRO), and dx
+// is the gradient of the rows.
+struct GruInput {
+  const float* x;
+  const DistinctRows* distinct = nullptr;
+  GruInput(const float* array, const DistinctRows* of = nullptr) : x(array), distinct(of) {}
+};
+
+// y, rows y_stride >= units apart: [batch, time, units], or [batch, units]
 // with last_only.
-void gru_forward(const GruShape& shape, const GruWeights& weights, const float* x, float* y,
+void gru_forward(const GruShape& shape, const GruWeights& weights, const GruInput& input, float* y,
                  int64_t y_stride, const GruSaved& saved);
 
 struct GruGradients {
-  float* dx;  // [batch, time, in], or null where nobody asks for it
+  float* dx;  // shaped as the input, or null where nobody asks for it
   Write dx_write;
   float* dkernel;
   float* drecurrent_kernel;
@@ -61,8 +72,9 @@ struct GruGradients {
 };
 
 // dy is shaped and strided as y. Overwrites what `saved` points to: it serves as scratch.
-void gru_backward(const GruShape& shape, const GruWeights& weights, const float* x, const float* dy,
-                  int64_t dy_stride, const GruSaved& saved, const GruGradients& gradients);
+void gru_backward(const GruShape& shape, const GruWeights& weights, const GruInput& input,
+                  const float* dy, int64_t dy_stride, const GruSaved& saved,
+                  const GruGradients& gradients);
 
 }  // namespace cpu
 

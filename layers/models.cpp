@@ -139,8 +139,8 @@ Tensor Model::hidden(Tape& tape, const Batch& batch) const {
     throw Error(
         fmt::format("the model reads windows of {} tokens, not {}", config_.window, batch.time));
   if (!table_->tensor().data()) throw Error("the model's parameters were never set");
-  Tensor x =
-      ops::embedding(tape, table_->tensor(), batch.inputs, batch.index, batch.size, batch.time);
+  Tensor x = ops::embedding(tape, table_->tensor(),
+                            {batch.size, batch.time, batch.inputs, batch.index, batch.distinct});
   for (const LayerPointer& layer : layers_) x = layer->forward(tape, x);
   return x;
 }
