@@ -73,7 +73,7 @@ void run_on_device(Tape& tape, const Tensor& x, const GruDirection (&directions)
 }  // namespace
 
 Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forward,
-                         const GruDirection& backward, GruOutput output) {
+                         const GruDirection& backward, GruOutput output, GruVersion version) {
   require_rank("gru", "input", x, 3);
   const int64_t batch = x.size(0), time = x.size(1), in = x.size(2);
   const int64_t units = forward.recurrent_kernel.size(0);
@@ -83,7 +83,8 @@ Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forwar
                  .time = time,
                  .in = in,
                  .units = units,
-                 .last_only = output == GruOutput::last};
+                 .last_only = output == GruOutput::last,
+                 .version = version};
   const Tensor y = output == GruOutput::last ? tape.make({batch, 2 * units})
                                              : tape.make({batch, time, 2 * units});
   if (!tape.on_cpu()) {

@@ -13,10 +13,11 @@
 
 namespace etude::kernels {
 
-// How the device versions run the recurrence; kernels/gru_recurrence.h has their limits.
+// How the recurrence is run; kernels/gru_recurrence.h has the limits of the device's versions. The
+// CPU has two: stepwise (gru_stepwise.h), and its own for all others.
 enum class GruVersion {
   automatic,   // the fastest that can
-  stepwise,    // two launches a step; any number of units
+  stepwise,    // a matrix product and elementwise passes a step; any number of units
   persistent,  // one launch for all steps, products in fp32
   mma,         // the same on tensor cores, operands rounded to tf32 or bf16
   cluster,     // the same with several blocks a batch tile: multiples of 16 units up to 512, sm_90
@@ -26,7 +27,7 @@ struct GruShape {
   int64_t batch, time, in, units;
   bool reverse = false;
   bool last_only = false;  // output: the state after the last step read, or every step's
-  GruVersion version = GruVersion::automatic;  // on devices
+  GruVersion version = GruVersion::automatic;
 };
 
 struct GruWeights {

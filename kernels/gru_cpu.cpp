@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/gru_stepwise.h"
 #include "kernels/matmul.h"
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
@@ -244,6 +245,7 @@ void weight_gradients(const GruShape& s, const float* x, const GruSaved& saved,
 
 void gru_forward(const GruShape& s, const GruWeights& w, const float* x, float* y, int64_t y_stride,
                  const GruSaved& saved) {
+  if (s.version == GruVersion::stepwise) return gru_stepwise_forward(s, w, x, y, y_stride, saved);
   matmul(s.batch * s.time, 3 * s.units, s.in, {x, s.in}, {w.kernel, 3 * s.units}, saved.gates,
          3 * s.units, Write::overwrite);
   const auto packed = pack_gates(s, w.recurrent_kernel);
@@ -255,6 +257,8 @@ void gru_forward(const GruShape& s, const GruWeights& w, const float* x, float* 
 
 void gru_backward(const GruShape& s, const GruWeights& w, const float* x, const float* dy,
                   int64_t dy_stride, const GruSaved& saved, const GruGradients& g) {
+  if (s.version == GruVersion::stepwise)
+    return gru_stepwise_backward(s, w, x, dy, dy_stride, saved, g);
   const auto packed = pack_states(s, w.recurrent_kernel);
   const Rows rows{s, saved};
   parallel_ranges(s.batch, kTileRows, [&](int64_t begin, int64_t end) {
