@@ -35,6 +35,24 @@ void add_classes_option(CLI::App& command, ModelOptions& options) {
       ->check(CLI::Range(2, 10'000'000));
 }
 
+void add_gru_option(CLI::App& command, ModelOptions& options) {
+  command
+      .add_option_function<std::string>(
+          "--gru",
+          [&options](const std::string& word) {
+            options.gru =
+                word == "stepwise" ? kernels::GruVersion::stepwise : kernels::GruVersion::automatic;
+          },
+          "fused: the fastest there is; stepwise: a product and passes over memory a step, as "
+          "frameworks do it off their fast path")
+      ->option_text("fused|stepwise [fused]")
+      ->check(CLI::IsMember({"fused", "stepwise"}));
+}
+
+const char* name(kernels::GruVersion version) {
+  return version == kernels::GruVersion::stepwise ? "stepwise" : "fused";
+}
+
 void add_shared_model_options(CLI::App& command, ModelOptions& options) {
   command.add_option("--heads", options.heads, "Heads of every attention")
       ->check(CLI::Range(1, 256));
@@ -53,6 +71,7 @@ ModelConfig make_config(const ModelOptions& options, int64_t classes) {
   config.stack = options.stack.value_or(config.stack);
   config.heads = options.heads.value_or(config.heads);
   config.attention_width = options.attention_width.value_or(config.attention_width);
+  config.gru_version = options.gru;
   config.attention_sigmoid = !options.plain_scores;
   if (options.dropout) config.dropout = static_cast<float>(*options.dropout);
   return config;
@@ -77,7 +96,8 @@ void add_training_options(CLI::App& command, TrainingOptions& options) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
   command.add_option("--seed", options.seed, "Of weights, order and dropout")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(seed_number());
   command.add_option("--max-steps", options.max_steps, "Stop after so many steps in all")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--learning-rate", options.nadam.learning_rate, "Of Nadam")

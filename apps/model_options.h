@@ -17,6 +17,7 @@ struct ModelOptions {
   std::optional<double> dropout;
   bool plain_scores = false;  // no sigmoid in the attention
   int64_t classes = 0;        // of the softmax, if more than the vocabulary has
+  kernels::GruVersion gru = kernels::GruVersion::automatic;
 };
 
 // --model, --stack, --vocab, --heads, --attention-width, --plain-scores, --dropout
@@ -27,6 +28,8 @@ void add_shared_model_options(CLI::App& command, ModelOptions& options);
 
 CLI::Option* add_stack_option(CLI::App& command, ModelOptions& options, const std::string& help);
 void add_classes_option(CLI::App& command, ModelOptions& options);  // --vocab, beside data
+void add_gru_option(CLI::App& command, ModelOptions& options);      // --gru, where steps are made
+const char* name(kernels::GruVersion version);
 
 ModelConfig make_config(const ModelOptions& options, int64_t classes);
 // Error where --vocab is smaller than the vocabulary.
