@@ -42,6 +42,7 @@ class Series:
 class Panel:
     title: str
     series: list[Series]
+    guide: int = 1  # a dotted line of what grows as this power of x; 0: none
 
 
 class Axis:
@@ -59,7 +60,8 @@ class Axis:
     def ticks(self) -> list[float]:
         if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            parts = (1, 2, 5) if self.high / self.low < 500 else (1,)
+            ratio = self.high / self.low
+            parts = (1, 1.5, 2, 3, 5, 7) if ratio < 10 else (1, 2, 5) if ratio < 500 else (1,)
             candidates = [part * 10.0**decade for decade in decades for part in parts]
         else:
             power = 10.0 ** math.floor(math.log10(self.high / 5))
@@ -89,6 +91,9 @@ class Chart:
             f'<rect class="paper" width="{width}" height="{height}"/>',
         ]
         self.text("title", "start", 16, 28, title)
+        if log and (guides := {panel.guide for panel in panels} - {0}):
+            inverse = "inverse " if -1 in guides else ""
+            self.text("", "end", width - RIGHT, 28, f"dotted: in {inverse}proportion")
         for i, panel in enumerate(panels):
             self.panel(panel, LEFT + i * (PANEL_WIDTH + GAP))
 
@@ -114,7 +119,8 @@ class Chart:
         x = Axis(xs[0] if self.log else 0, xs[-1], left, left + PANEL_WIDTH, self.log)
         y = Axis(low / 1.3 if self.log else 0, high * 1.15, TOP + PANEL_HEIGHT, TOP, self.log)
         self.axes(panel.title, x, y, xs)
-        self.guide(panel.series[0], x, y)
+        if self.log and panel.guide:
+            self.guide(panel.series[0], panel.guide, x, y)
         for i, series in enumerate(panel.series):
             self.curve(series, i % len(COLOURS), x, y)
         self.names(panel.series, x, y)
@@ -134,14 +140,13 @@ class Chart:
         self.text("", "middle", (x.start + x.end) / 2, bottom + 42, self.x_title)
         self.text("", "start", x.start - 46, TOP - 14, title)
 
-    def guide(self, series: Series, x: Axis, y: Axis) -> None:
-        """From the middle point on: what grows in proportion to x, as far as it stays in the picture."""
-        if not self.log or len(series.points) < 2:
-            return
-        middle = series.points[len(series.points) // 2]
-        end = min(x.high, middle.x * y.high / middle.y)
-        begin = max(x.low, middle.x * y.low / middle.y)
-        self.line("guide", x(begin), y(middle.y * begin / middle.x), x(end), y(middle.y * end / middle.x))
+    def guide(self, series: Series, power: int, x: Axis, y: Axis) -> None:
+        """Through one of the points, as far as it stays in the picture."""
+        through = series.points[len(series.points) // 2 if power > 0 else 0]
+        ends = sorted(through.x * (height / through.y) ** (1 / power) for height in (y.low, y.high))
+        places = [max(x.low, ends[0]), min(x.high, ends[1])]
+        first, last = ((x(at), y(through.y * (at / through.x) ** power)) for at in places)
+        self.line("guide", *first, *last)
 
     def curve(self, series: Series, colour: int, x: Axis, y: Axis) -> None:
         places = [(x(p.x), y(p.y)) for p in series.points]

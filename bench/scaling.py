@@ -152,11 +152,16 @@ def begin(options: argparse.Namespace) -> dict[str, Any]:
         return {**head, "date": time.strftime("%Y-%m-%d"), "machine": None, "points": []}
     results = read_results(options.out)
     for key in ("commit", "settings"):
-        if results[key] != head[key]:
+        if plain(results[key]) != plain(head[key]):
             raise ScalingError(
                 f"{options.out}: measured with another {key} ({results[key]}, now {head[key]}); --fresh begins anew"
             )
     return results
+
+
+def plain(value: Any) -> str:
+    """Results that are tracked make the tree dirty themselves: that is no other commit."""
+    return str(value).removesuffix("-dirty")
 
 
 def repeats_of(results: dict[str, Any], point: dict[str, Any]) -> list[dict[str, Any]]:
@@ -230,7 +235,9 @@ class Sweep:
         return sorted({value for points in self.series.values() for value in points})
 
     def measured(self) -> bool:
-        return len(self.values()) > 1
+        """Whether there is something to draw."""
+        counts = (sum(bool(times(repeats)) for repeats in points.values()) for points in self.series.values())
+        return max(counts, default=0) > 1
 
     def table(self) -> str:
         head = [TITLES[self.name]]
@@ -254,17 +261,21 @@ class Sweep:
         spread = f" ({min(ms):.1f} to {max(ms):.1f})" if len(ms) > 1 else ""
         return [f"{statistics.median(ms):.1f}{spread}", f"{max(memory(repeats)):,.0f}"]
 
-    def panel(self, title: str, part: Any) -> Panel:
+    def panel(self, title: str, part: Any, guide: int) -> Panel:
         series = []
         for name, points in self.series.items():
             known = [(value, part(points[value])) for value in sorted(points) if times(points[value])]
-            series.append(
-                Series(name, [Point(v, statistics.median(part_), min(part_), max(part_)) for v, part_ in known])
-            )
-        return Panel(title, series)
+            places = [Point(v, statistics.median(all_), min(all_), max(all_)) for v, all_ in known]
+            if places:
+                series.append(Series(name, places))
+        return Panel(title, series, guide)
 
     def picture(self) -> str:
-        panels = [self.panel("ms a step", times), self.panel("peak memory, MiB", memory)]
+        threads = self.name == "threads"
+        panels = [
+            self.panel("ms a step", times, -1 if threads else 1),
+            self.panel("peak memory, MiB", memory, 0 if threads else 1),
+        ]
         title = f"A training step against {TITLES[self.name]}"
         return Chart(title, TITLES[self.name], panels, log=self.name != "depth").svg()
 
@@ -272,7 +283,7 @@ class Sweep:
 def facts(results: dict[str, Any]) -> str:
     machine = results["machine"]
     if not machine:
-        return "Not yet measured."
+        return "Not yet measured." if not results["points"] else "Every point was skipped."
     settings = results["settings"]
     repeats = max(len(point["repeats"]) for point in results["points"])
     return (
@@ -301,9 +312,9 @@ def publish(results: dict[str, Any], options: argparse.Namespace) -> None:
     for name in SWEEPS:
         sweep = Sweep(name, results)
         content = "Not yet measured."
-        if sweep.measured():
+        if sweep.values():
             content = sweep.table()
-            if options.pictures:
+            if options.pictures and sweep.measured():
                 picture = options.pictures / f"scaling-{name}.svg"
                 write(picture, sweep.picture())
                 beside = os.path.relpath(picture, options.page.parent if options.page else ".")
@@ -316,15 +327,18 @@ def publish(results: dict[str, Any], options: argparse.Namespace) -> None:
         write(options.page, page)
 
 
+def comma_list(text: str) -> list[str]:
+    return text.split(",")
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words = lambda text: text.split(",")  # noqa: E731
     parser.add_argument("--etude", default="build/release/apps/etude", metavar="PROGRAM", help="(%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/scaling.json"), help="results (%(default)s)")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="write scaling-SWEEP.svg there")
     parser.add_argument("--page", type=Path, metavar="FILE.md", help="write tables between its marks")
-    parser.add_argument("--models", type=words, default=["triple", "rnn"], help="(triple,rnn)")
-    parser.add_argument("--sweeps", type=words, default=list(SWEEPS), help=f"({','.join(SWEEPS)})")
+    parser.add_argument("--models", type=comma_list, default=["triple", "rnn"], help="(triple,rnn)")
+    parser.add_argument("--sweeps", type=comma_list, default=list(SWEEPS), help=f"({','.join(SWEEPS)})")
     parser.add_argument("--repeats", type=int, default=3, help="rounds (%(default)s)")
     parser.add_argument("--steps", type=int, default=3, help="timed steps a repeat, at least (%(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, help="of a repeat, at least (%(default)s)")
