@@ -290,8 +290,8 @@ def facts(results: dict[str, Any]) -> str:
         f"Measured {results['date']} at commit {results['commit']} on {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_gib']:.0f} GiB, {machine['system']}, {machine['compiler']} {machine['flags']}; "
         f"{settings['device']}, {settings['precision']}. "
-        f"A figure is the median of {repeats} repeats by turns, each the median of at least {settings['steps']} steps and "
-        f"{settings['seconds']:g} s; in brackets the least and the most repeat."
+        f"A figure is the median of the steps of one measurement, at least {settings['steps']} steps and "
+        f"{settings['seconds']:g} s long, and of {repeats} such measurements by turns (in brackets the least and the most)."
     )
 
 

@@ -248,6 +248,10 @@ TEST_CASE("train: files, figures, and a run that is not overwritten") {
   result = etude::tests::etude(folder, data + out + " --max-steps 5 --resume");
   CHECK(result.status == 0);
   CHECK(contains(result.out, "steps               5"));
+  CHECK_FALSE(contains(result.err, "finished"));
+  result = etude::tests::etude(folder, data + out + " --max-steps 5 --resume");
+  CHECK(result.status == 0);
+  CHECK(contains(result.err, "this run is finished, all of its 5 steps were made"));
   result = etude::tests::etude(folder, data + quoted(folder / "five") + " --max-steps 5");
   CHECK(result.status == 0);
   check_same_bits(folder / "five", folder / "deep" / "run");
