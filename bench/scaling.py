@@ -6,7 +6,7 @@ varied, and `etude step` measures each point in a process of its own. The rounds
 what disturbs the machine meets all of them alike. Points that the results file has already are not measured
 again: a run that was stopped goes on. Needs Python's own library alone.
 
-    scaling.py --etude build/release/apps/etude --out out/scaling.json --pictures out --page out/scaling.md
+    scaling.py --etude build/release/apps/etude --out out/scaling.json --pictures out
     scaling.py --quick --out out/quick.json --pictures out            a minute, to see that it runs
     scaling.py --draw --out bench/results/scaling.json --pictures docs/pictures --page docs/scaling.md
 """
