@@ -5,6 +5,7 @@
 // B batch rows, T steps, F features, V classes. One file an operation: ops_NAME.cpp.
 
 #include "engine/tape.h"
+#include "kernels/gru.h"
 
 namespace etude::ops {
 
@@ -26,7 +27,8 @@ enum class GruOutput { sequence, last };
 
 // x [B, T, F] -> [B, T, 2 H], or [B, 2 H]: the forward state at T-1 beside the backward one at 0
 Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forward,
-                         const GruDirection& backward, GruOutput output);
+                         const GruDirection& backward, GruOutput output,
+                         kernels::GruVersion version = kernels::GruVersion::automatic);
 
 struct AttentionOptions {
   int64_t width = 50;

@@ -24,7 +24,9 @@ GruWeights weights_of(const GruDirection& d) {
 void run_direction(Tape& tape, const Tensor& x, const GruDirection& d, const GruShape& shape,
                    const Tensor& y, int64_t column) {
   const int64_t steps = shape.batch * shape.time, stride = y.shape().back();
-  const RowsOfTable& of_table = x.node()->of_table;
+  // A step at a time is how others do it: from x.
+  const bool stepwise = shape.version == GruVersion::stepwise;
+  const RowsOfTable of_table = stepwise ? RowsOfTable{} : x.node()->of_table;
   const Tensor source = of_table.rows ? Tensor(of_table.rows) : x;
   const cpu::GruInput input{source.data(), of_table.distinct};
   const cpu::GruSaved saved{
@@ -78,7 +80,7 @@ void run_on_device(Tape& tape, const Tensor& x, const GruDirection (&directions)
 }  // namespace
 
 Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forward,
-                         const GruDirection& backward, GruOutput output) {
+                         const GruDirection& backward, GruOutput output, GruVersion version) {
   require_rank("gru", "input", x, 3);
   const int64_t batch = x.size(0), time = x.size(1), in = x.size(2);
   const int64_t units = forward.recurrent_kernel.size(0);
@@ -88,7 +90,8 @@ Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forwar
                  .time = time,
                  .in = in,
                  .units = units,
-                 .last_only = output == GruOutput::last};
+                 .last_only = output == GruOutput::last,
+                 .version = version};
   const Tensor y = output == GruOutput::last ? tape.make({batch, 2 * units})
                                              : tape.make({batch, time, 2 * units});
   if (!tape.on_cpu()) {

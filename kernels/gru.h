@@ -14,10 +14,11 @@
 
 namespace etude::kernels {
 
-// How the device versions run the recurrence; kernels/gru_recurrence.h has their limits.
+// How the recurrence is run; kernels/gru_recurrence.h has the limits of the device's versions. The
+// CPU has two: stepwise (gru_stepwise.h), and its own for all others.
 enum class GruVersion {
   automatic,   // the fastest that can
-  stepwise,    // two launches a step; any number of units
+  stepwise,    // a matrix product and elementwise passes a step; any number of units
   persistent,  // one launch for all steps, products in fp32
   mma,         // the same on tensor cores, operands rounded to tf32 or bf16
   cluster,     // the same with several blocks a batch tile: multiples of 16 units up to 512, sm_90
@@ -27,7 +28,7 @@ struct GruShape {
   int64_t batch, time, in, units;
   bool reverse = false;
   bool last_only = false;  // output: the state after the last step read, or every step's
-  GruVersion version = GruVersion::automatic;  // on devices
+  GruVersion version = GruVersion::automatic;
 };
 
 struct GruWeights {
@@ -49,7 +50,7 @@ struct GruSaved {
 
 // Either x [batch, time, in], or x [distinct->count, in], the distinct rows of a table: a row's
 // products are then made once however often the minibatch names it (2.6 times, on MAESTRO), and dx
-// is the gradient of the rows.
+// is the gradient of the rows. GruVersion::stepwise takes no distinct rows.
 struct GruInput {
   const float* x;
   const DistinctRows* distinct = nullptr;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/gru_stepwise.h"
 #include "kernels/matmul.h"
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
@@ -258,6 +259,8 @@ void bias_gradients(const GruShape& s, int64_t rows, const float* dgates, const 
 
 void gru_forward(const GruShape& s, const GruWeights& w, const GruInput& input, float* y,
                  int64_t y_stride, const GruSaved& saved) {
+  if (s.version == GruVersion::stepwise)
+    return gru_stepwise_forward(s, w, input.x, y, y_stride, saved);
   const int64_t rows_read = input.distinct ? input.distinct->count : s.batch * s.time;
   matmul(rows_read, 3 * s.units, s.in, {input.x, s.in}, {w.kernel, 3 * s.units},
          input.distinct ? saved.projection : saved.gates, 3 * s.units, Write::overwrite);
@@ -270,6 +273,8 @@ void gru_forward(const GruShape& s, const GruWeights& w, const GruInput& input, 
 
 void gru_backward(const GruShape& s, const GruWeights& w, const GruInput& input, const float* dy,
                   int64_t dy_stride, const GruSaved& saved, const GruGradients& g) {
+  if (s.version == GruVersion::stepwise)
+    return gru_stepwise_backward(s, w, input.x, dy, dy_stride, saved, g);
   const auto packed = pack_states(s, w.recurrent_kernel);
   const Rows rows{s, saved, input.distinct};
   parallel_ranges(s.batch, kTileRows, [&](int64_t begin, int64_t end) {

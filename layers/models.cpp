@@ -16,8 +16,8 @@ class Builder {
       : config_(config), params_(params), shape_{config.window, config.embedding} {}
 
   void gru(ops::GruOutput output) {
-    append(
-        make_bidirectional_gru(numbered("gru", ++grus_), params_, shape_, config_.units, output));
+    append(make_bidirectional_gru(numbered("gru", ++grus_), params_, shape_, config_.units, output,
+                                  config_.gru_version));
   }
   void attention_and_dropout() {
     ++dropouts_;
