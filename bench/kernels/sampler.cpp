@@ -89,7 +89,10 @@ class DeviceSampler : public Sampler {
  public:
   DeviceSampler(const Stream& stream, const Work& work)
       : stream_(stream), work_(work), timer_(make_timer(stream)) {
-    rounds_ = std::max(1, kCalls / work_.sets);
+    if (emulated())  // slow, and its times mean nothing
+      work_.sets = std::min(work_.sets, 2);
+    else
+      rounds_ = std::max(1, kCalls / work_.sets);
     for (int set = 0; set < work_.sets; ++set) {  // libraries load, attributes are set
       if (work_.before) work_.before(set);
       work_.call(set);
@@ -98,7 +101,7 @@ class DeviceSampler : public Sampler {
     all_ = record(true);
     if (work_.before) before_ = record(false);
     const int64_t most = work_.most_calls / graph_calls();
-    replays_ = pieces(2e-3, sample(), most);
+    replays_ = pieces(2e-3, time(all_), most);
   }
   ~DeviceSampler() override {
     if (all_.handle) kernels::release(stream_, all_);
@@ -113,6 +116,7 @@ class DeviceSampler : public Sampler {
  private:
   static constexpr int kCalls = 8;
 
+  bool emulated() const { return stream_.device == kernels::Device::simt; }
   int64_t graph_calls() const { return int64_t{rounds_} * work_.sets; }
 
   kernels::Graph record(bool with_call) {
@@ -130,8 +134,7 @@ class DeviceSampler : public Sampler {
   }
 
   double time(const kernels::Graph& graph) {
-    if (work_.reset) work_.reset();
-    kernels::replay(stream_, graph);  // the reset's work is over, and the sets are in their places
+    if (!emulated()) kernels::replay(stream_, graph);  // the sets are in their places
     if (work_.reset) work_.reset();
     timer_->start();
     for (int64_t i = 0; i < replays_; ++i) kernels::replay(stream_, graph);

@@ -53,7 +53,7 @@ class Suite {
   // in memory is found there. Sets so small that thousands were needed stay in the cache.
   Rotation rotation(int64_t bytes) const;
 
-  void add(Case c) { cases_.push_back(std::move(c)); }
+  void add(Case c);
   const std::vector<Case>& cases() const { return cases_; }
 
  private:
