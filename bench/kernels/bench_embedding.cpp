@@ -56,6 +56,7 @@ Work work(const Suite& suite, const EmbeddingShape& shape, Part part) {
     work.flops = count(shape.count * shape.dim);
     work.bytes = rows + ids + table;
   }
+  if (part == Part::index) work.bytes = 2 * ids;
   if (suite.on_cpu()) {
     work.call = [=](int i) {
       kernels::cpu::embedding_backward(shape, a->ids[i], a->y[i], a->table[i], Write::overwrite);

@@ -29,7 +29,7 @@ Work work(const Stream& s, const Product& p) {
           .bytes = 4 * count(p.m * p.k + p.k * p.n + p.m * p.n),
           .call = [=, keep = memory](int set) {
             DISPATCH(s, matmul, p.m, p.n, p.k, {a[set], a_stride, p.a}, {b, b_stride, p.b}, c, p.n,
-                     kernels::Write::overwrite);
+                     kernels::Write::overwrite, 1.0f);
           }};
 }
 
