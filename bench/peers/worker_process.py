@@ -66,11 +66,12 @@ class Worker:
     def _why(self) -> str:
         status = self.process.wait()
         self.messages.seek(0)
-        lines = self.messages.read().strip().splitlines() or [f"ended with {status} and no message"]
+        lines = self.messages.read().strip().splitlines()
         told = [line for line in lines if line.startswith("error: ")]
         if told:
             return told[-1].removeprefix("error: ")
-        return f"its process ended with {status}: {lines[-1]}"
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with {status}"
+        return f"its process {how}{': ' + lines[-1] if lines and status > 0 else ''}"
 
     def close(self) -> None:
         for stream in (self.process.stdin, self.process.stdout):
