@@ -1,4 +1,4 @@
-"""The parent's side of worker.py: one model in one framework, in a process and a Python of its own."""
+"""The parent's side of a process that answers lines of JSON: worker.py, and the layers of gru_layer.py."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from typing import IO, Any
 from common import PeerError
 
 WORKER = Path(__file__).resolve().parent / "worker.py"
-NAMES = {"torch": "PyTorch", "keras": "Keras"}
 TIMEOUT = 900  # seconds; a compiler may need minutes for the first step
 
 
-class Worker:
-    """Sleeps while nobody asks. Every failure is a PeerError that says why."""
+class LineProcess:
+    """Says `{"versions": ...}` when it is ready, answers each line, sleeps while nobody asks, ends with its
+    standard input. Every failure is a PeerError that says why.
+    """
 
-    def __init__(self, framework: str, python: str, threads: int, *words: str) -> None:
-        self.name = NAMES[framework]
+    def __init__(self, threads: int, *command: str) -> None:
         self.messages = tempfile.TemporaryFile("w+")
-        command = [python, str(WORKER), framework, "--threads", str(threads), *words]
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
         try:
             self.process = subprocess.Popen(
@@ -32,18 +31,15 @@ class Worker:
                 env=environment,
             )  # fmt: skip
         except OSError as error:
-            raise PeerError(f"{python}: {error.strerror}") from error
+            raise PeerError(f"{command[0]}: {error.strerror}") from error
         try:
-            hello = self._answer()
+            self.hello = self._answer()
         except BaseException:
             self.close()
             raise
-        self.versions: dict[str, str] = hello["versions"]
-        self.seconds_to_start: float = hello["seconds_to_start"]
+        self.versions: dict[str, str] = self.hello["versions"]
 
-    def steps(self, count: int, first: int | None = None) -> dict[str, Any]:
-        """Trains on the next `count` minibatches, or on those from `first` on: ms, losses, peak_mib."""
-        request = {"steps": count} if first is None else {"steps": count, "first": first}
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         into: IO[str] = self.process.stdin  # type: ignore[assignment]
         try:
             into.write(json.dumps(request) + "\n")
@@ -86,6 +82,17 @@ class Worker:
             self.process.kill()
             self.process.wait()
         self.messages.close()
+
+
+class Worker(LineProcess):
+    """One model in one framework, in a Python of its own."""
+
+    def __init__(self, framework: str, python: str, threads: int, *words: str) -> None:
+        super().__init__(threads, python, str(WORKER), framework, "--threads", str(threads), *words)
+
+    def steps(self, count: int, first: int | None = None) -> dict[str, Any]:
+        """Trains on the next `count` minibatches, or on those from `first` on: ms, losses, peak_mib."""
+        return self.ask({"steps": count} if first is None else {"steps": count, "first": first})
 
 
 class Peers:
