@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from html import escape
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 62, 16, 44, 46
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 62, 16, 54, 46
 # The one drawn first is the widest, so that curves that lie on one another can all be seen.
 STYLES = (("#1b6ca8", 6.0), ("#f2a541", 3.2), ("#b3202c", 1.2), ("#4a4a4a", 0.8), ("#3a8f3a", 0.8))
 

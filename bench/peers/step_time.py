@@ -133,7 +133,7 @@ class Turns:
         try:
             answer = self.runner.steps(count)
         except PeerError as error:
-            after = f" (after {len(self.rounds)} rounds)" if self.rounds else ""
+            after = f" (after round {len(self.rounds)})" if self.rounds else ""
             self.reason = self.peers.skip(self.title, str(error)) + after
             return
         self.rounds.append(answer["ms"][warmup:])
