@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import os
@@ -157,12 +158,12 @@ def told(figures: dict[str, float], digits: int = 1) -> str:
     return f"{median} ({least} to {most})"
 
 
-def models_of(words: str) -> list[str]:
+def models_of(parser: argparse.ArgumentParser, words: str) -> list[str]:
     """The models in a comma-separated list."""
     models = words.split(",")
     for model in models:
         if model not in MODELS:
-            raise PeerError(f"unknown model '{model}' (one of {', '.join(MODELS)})")
+            parser.error(f"unknown model '{model}' (one of {', '.join(MODELS)})")
     return models
 
 

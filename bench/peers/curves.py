@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains Etude, PyTorch and Keras from the same weights on the same minibatches and compares their loss curves.
 
-    curves.py --data maestro100 --model rnn,attention --steps 300 --keras-python keras/bin/python --out out/curves
+curves.py --data maestro100 --model rnn,attention --steps 300 --keras-python keras/bin/python --out out/curves
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def write_weights(model: str, classes: int, options: argparse.Namespace, folder:
         etude_torch.save_checkpoint(twin, made_up_vocabulary(classes - 1), folder / "nudged.safetensors")
 
 
-def etude_curve(model: str, etude: Etude, words: list[str], options: argparse.Namespace, folder: Path) -> list[float]:
+def etude_curve(
+    model: str, etude: Etude, words: list[str], options: argparse.Namespace, folder: Path
+) -> list[float]:
     rows, _ = etude.train(
         model, folder / "etude", options.steps, options.seed, "--dropout", "0", "--force",
         "--init", str(folder / "weights.safetensors"), *words,
@@ -182,7 +184,9 @@ def write(result: dict[str, Any], options: argparse.Namespace) -> None:
     write_text(folder / f"curves-{result['model']}.svg", draw(result["model"], result["curves"]))
 
 
-def one_model(model: str, etude: Etude, options: argparse.Namespace, report: dict[str, Any], peers: Peers) -> bool:
+def one_model(
+    model: str, etude: Etude, options: argparse.Namespace, report: dict[str, Any], peers: Peers
+) -> bool:
     result: dict[str, Any] = {"model": model, "curves": {}, "skipped": {}}
     report["models"][model] = result
     with tempfile.TemporaryDirectory() as name:
@@ -196,7 +200,9 @@ def one_model(model: str, etude: Etude, options: argparse.Namespace, report: dic
     print_losses(result, options)
     good = compare(result, options)
     compared = [name for name in result["curves"] if name not in TOLD_ONLY]
-    worst = max((pair["means"] for pair in result["pairs"] if not TOLD_ONLY & set(pair["pair"])), default=math.inf)
+    worst = max(
+        (pair["means"] for pair in result["pairs"] if not TOLD_ONLY & set(pair["pair"])), default=math.inf
+    )
     result["equal"] = good and len(compared) > 1
     if len(compared) < 2:
         print("NOT COMPARED: fewer than two curves")
@@ -217,7 +223,9 @@ def parse() -> argparse.Namespace:
         "dense update here, as in PyTorch and in Etude. One that is missing is named and left out.",
     )
     add_etude_options(parser)
-    parser.add_argument("--model", default="triple", help="one or several, joined by commas (default: %(default)s)")
+    parser.add_argument(
+        "--model", default="triple", help="one or several, joined by commas (default: %(default)s)"
+    )
     parser.add_argument("--steps", type=int, default=300, help="(default: %(default)s)")
     parser.add_argument(
         "--keras-python", default=sys.executable, metavar="PROGRAM",
@@ -241,27 +249,33 @@ def parse() -> argparse.Namespace:
         "--control", action="store_true",
         help="train PyTorch a second time from weights changed by one part in ten million: how far rounding alone leads apart",
     )  # fmt: skip
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of all (default: %(default)s)")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="of all (default: %(default)s)"
+    )
     parser.add_argument(
         "--precision", choices=("fp32", "tf32", "bf16"), default="fp32",
         help="of all (default: %(default)s); tf32 and bf16 (by autocast) need --device cuda",
     )  # fmt: skip
     parser.add_argument(
-        "--with-cpu", action="store_true", help="with --device cuda, one more curve: Etude on the CPU, in fp32"
+        "--with-cpu",
+        action="store_true",
+        help="with --device cuda, one more curve: Etude on the CPU, in fp32",
     )
-    parser.add_argument("--out", metavar="FOLDER", help="gets curves-MODEL.csv, one row a step, and curves-MODEL.svg")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="gets curves-MODEL.csv, one row a step, and curves-MODEL.svg"
+    )
     parser.add_argument("--json", metavar="FILE", help="the curves and their differences")
     options = parser.parse_args()
     if options.device == "cpu" and options.precision != "fp32":
         parser.error("--precision needs --device cuda")
     if options.steps < 1 or options.every < 1:
         parser.error("--steps and --every: at least 1")
+    options.models = models_of(parser, options.model)
     return options
 
 
 def main() -> int:
     options = parse()
-    models = models_of(options.model)
     torch.set_num_threads(options.threads)
     etude = Etude(options.etude, options.data, options.threads)
     report: dict[str, Any] = {
@@ -271,7 +285,7 @@ def main() -> int:
     peers = Peers()
     good = True
     try:
-        for model in models:
+        for model in options.models:
             good = one_model(model, etude, options, report, peers) and good
     finally:  # what is stopped leaves what it has
         if options.json:

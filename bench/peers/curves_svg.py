@@ -48,7 +48,10 @@ def draw(model: str, curves: dict[str, list[float]]) -> str:
         text(LEFT, 18, f"{model}: loss per sample (nats), same weights and minibatches", "start"),
     ]
     for loss in ticks(low, high, 6):
-        parts += [line(LEFT, y(loss), WIDTH - RIGHT, y(loss), "#ddd", 1), text(LEFT - 8, y(loss) + 4, f"{loss:g}", "end")]
+        parts += [
+            line(LEFT, y(loss), WIDTH - RIGHT, y(loss), "#ddd", 1),
+            text(LEFT - 8, y(loss) + 4, f"{loss:g}", "end"),
+        ]
     for step in ticks(1, steps, 8) if steps > 1 else []:
         parts += [line(x(step), HEIGHT - BOTTOM, x(step), HEIGHT - BOTTOM + 5, "#888", 1)]
         parts += [text(x(step), HEIGHT - BOTTOM + 20, f"{step:g}")]

@@ -38,9 +38,10 @@ try:
     import tensorflow as tf
     from tensorflow import keras
 except ImportError as failure:
+    WHY = f"no TensorFlow in this Python ({failure}); requirements-keras.txt, --keras-python"
     if __name__ == "__main__":
-        sys.exit(f"error: no TensorFlow in this Python ({failure})")
-    raise PeerError(f"no TensorFlow in this Python ({failure})") from failure
+        sys.exit(f"error: {WHY}")
+    raise PeerError(WHY) from failure
 if not hasattr(keras.optimizers, "legacy"):
     raise PeerError(f"TensorFlow {tf.__version__} has not the Nadam of Keras 2; 2.15 has")
 
@@ -78,7 +79,9 @@ class SelfAttention(keras.layers.Layer):
 def build_model(name: str, config: Config) -> keras.Model:
     """Tokens [batch, window] in, probabilities [batch, classes] out."""
     if name not in TABLE_MODELS or config.heads != 1:
-        raise PeerError(f"model '{name}' with {config.heads} heads: Keras has {', '.join(TABLE_MODELS)}, one head")
+        raise PeerError(
+            f"model '{name}' with {config.heads} heads: Keras has {', '.join(TABLE_MODELS)}, one head"
+        )
     layers = keras.layers
     tokens = layers.Input((config.window,), dtype="int32")
     x = layers.Embedding(config.classes, config.embedding, name="embedding")(tokens)
@@ -88,9 +91,7 @@ def build_model(name: str, config: Config) -> keras.Model:
         return layers.Bidirectional(cell, name=f"gru_{number}")(x)
 
     def attention(number: int, x: Any) -> Any:
-        layer = SelfAttention(
-            config.attention_width, config.attention_activation, name=f"attention_{number}"
-        )
+        layer = SelfAttention(config.attention_width, config.attention_activation, name=f"attention_{number}")
         return layers.Dropout(config.dropout)(layer(x))
 
     if name == "attention":

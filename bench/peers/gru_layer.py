@@ -65,7 +65,7 @@ class TorchLayer:
         try:
             import torch
         except ImportError as error:
-            raise PeerError(f"no PyTorch in this Python ({error})") from error
+            raise PeerError(f"no PyTorch in this Python ({error}); requirements.txt, --torch-python") from error
         from etude_torch import GRU_PARTS, swap_first_gates
 
         torch.set_num_threads(threads)
@@ -157,7 +157,9 @@ def flops(features: int, options: argparse.Namespace) -> float:
     return 3 * 2 * 6 * options.batch * options.time * options.units * (features + options.units)
 
 
-def start_all(data: Path, features: int, folder: Path, row: dict[str, Any], peers: Peers, options: argparse.Namespace) -> dict[str, LineProcess]:
+def start_all(
+    data: Path, features: int, folder: Path, row: dict[str, Any], peers: Peers, options: argparse.Namespace
+) -> dict[str, LineProcess]:
     """Those that run and agree with Etude."""
     running: dict[str, LineProcess] = {}
     ours: dict[str, numpy.ndarray] = {}
@@ -182,7 +184,9 @@ def start_all(data: Path, features: int, folder: Path, row: dict[str, Any], peer
     return running
 
 
-def time_all(running: dict[str, LineProcess], row: dict[str, Any], peers: Peers, options: argparse.Namespace) -> None:
+def time_all(
+    running: dict[str, LineProcess], row: dict[str, Any], peers: Peers, options: argparse.Namespace
+) -> None:
     rounds: dict[str, list[dict[str, list[float]]]] = {name: [] for name in running}
     try:
         for _ in range(options.rounds):
@@ -198,7 +202,9 @@ def time_all(running: dict[str, LineProcess], row: dict[str, Any], peers: Peers,
             summarise(row[name], taken, rounds["Etude"])
 
 
-def summarise(figures: dict[str, Any], taken: list[dict[str, list[float]]], ours: list[dict[str, list[float]]]) -> None:
+def summarise(
+    figures: dict[str, Any], taken: list[dict[str, list[float]]], ours: list[dict[str, list[float]]]
+) -> None:
     if not taken or not ours:
         return
     for key in ("ms", "forward_ms"):
@@ -256,7 +262,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="of each process (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="alternations (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=20, help="counted steps a round (default: %(default)s)")
-    parser.add_argument("--warmup", type=int, default=5, help="uncounted steps a round (default: %(default)s)")
+    parser.add_argument(
+        "--warmup", type=int, default=5, help="uncounted steps a round (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
     parser.add_argument(
         "--torch-python", default=sys.executable, metavar="PROGRAM",
@@ -280,14 +288,19 @@ def main() -> int:
     if options.worker:
         return worker(options.worker, options.threads)
     if not Path(options.program).is_file():
-        raise PeerError(f"{options.program}: no such program (cmake --build build/release --target bench_gru_layer)")
+        raise PeerError(
+            f"{options.program}: no such program (cmake --build build/release --target bench_gru_layer)"
+        )
     warn_if_busy()
     settings = ("batch", "time", "units", "threads", "rounds", "steps", "warmup", "seed")
     report: dict[str, Any] = {
         "format": "etude-gru-layer", "version": 1, "machine": machine(),
         "settings": {name: getattr(options, name) for name in settings}, "layers": {},
     }  # fmt: skip
-    print(f"{'in > out':14s} {'':8s} {'ms: median (spread)':>26s} {'of it forward':>26s} {'GFLOP/s':>9s} {'ratio to Etude':>22s} {'difference':>11s}")
+    print(
+        f"{'in > out':14s} {'':8s} {'ms: median (spread)':>26s} {'of it forward':>26s} {'GFLOP/s':>9s} "
+        f"{'ratio to Etude':>22s} {'difference':>11s}"
+    )
     peers = Peers()
     try:
         for features in options.features:

@@ -136,7 +136,9 @@ def run_notebook(files: list[Path], pedal: str) -> Figures:
     for start in range(0, len(files), GROUP):
         making, (x, y) = timed(lambda: notebook.group(start))
         if start == 0:
-            figures.first_minibatch = seconds + making + timed(lambda: minibatches(x[:BATCH], y[:BATCH], random))[0]
+            figures.first_minibatch = (
+                seconds + making + timed(lambda: minibatches(x[:BATCH], y[:BATCH], random))[0]
+            )
         taking, count = timed(lambda: minibatches(x, y, random))
         figures.epoch += making + taking
         figures.minibatches += count
@@ -165,7 +167,9 @@ def describe(etude: Etude, pedal: str) -> tuple[dict[str, Any], list[Path]]:
     return report, files
 
 
-def run_etude(etude: Etude, report: dict[str, Any], pedal: str, repeats: int) -> tuple[Figures, dict[str, list[float]]]:
+def run_etude(
+    etude: Etude, report: dict[str, Any], pedal: str, repeats: int
+) -> tuple[Figures, dict[str, list[float]]]:
     """Each a whole run of the program: files to minibatches, which it also writes."""
     count = int(report["minibatches_of_96"])
     times: dict[str, list[float]] = {"first_minibatch": [], "epoch": []}
@@ -189,7 +193,9 @@ def compare(theirs: Figures, ours: Figures) -> None:
                 f"{name} differs: the notebook's way {theirs.hashes[name]}, Etude {ours.hashes[name]}: no time is told"
             )
     if theirs.minibatches != ours.minibatches:
-        raise PeerError(f"{theirs.minibatches} minibatches an epoch in the notebook's way, {ours.minibatches} in Etude")
+        raise PeerError(
+            f"{theirs.minibatches} minibatches an epoch in the notebook's way, {ours.minibatches} in Etude"
+        )
 
 
 def table(theirs: Figures, ours: Figures) -> str:

@@ -70,7 +70,13 @@ class WorkerSteps:
     """A peer's turn: a process that lives through all rounds of a model, on the minibatches of Etude's run."""
 
     def __init__(
-        self, framework: str, mode: str, python: str, model: str, words: list[str], options: argparse.Namespace
+        self,
+        framework: str,
+        mode: str,
+        python: str,
+        model: str,
+        words: list[str],
+        options: argparse.Namespace,
     ) -> None:
         self.worker = Worker(
             framework, python, options.threads, "--mode", mode, "--model", model, "--classes", str(options.classes),
@@ -166,7 +172,9 @@ def summarise(turns: list[Turns]) -> dict[str, Any]:
     return result
 
 
-def measure(model: str, starts: dict[str, Start], peers: Peers, options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    model: str, starts: dict[str, Start], peers: Peers, options: argparse.Namespace
+) -> dict[str, Any]:
     """All rounds of one model. Interrupted, it gives what it has and says so in options.interrupted."""
     turns: list[Turns] = []
     try:
@@ -174,7 +182,9 @@ def measure(model: str, starts: dict[str, Start], peers: Peers, options: argpars
             turns.append(Turns(title, lambda start=start: start(model), peers))
         for number in range(1, options.rounds + 1):
             for turn in turns:
-                print(f"{model}: round {number} of {options.rounds}, {turn.title}   ", end="\r", file=sys.stderr)
+                print(
+                    f"{model}: round {number} of {options.rounds}, {turn.title}   ", end="\r", file=sys.stderr
+                )
                 turn.turn(options.warmup + options.steps, options.warmup)
     except KeyboardInterrupt:
         options.interrupted = True
@@ -228,7 +238,9 @@ def markdown(report: dict[str, Any]) -> str:
             line.append(cell.replace("|", "\\|"))
             if title != ETUDE:
                 line.append(told(found["ratio"], 2) if "ratio" in found else "")
-        peaks = (f"{result[title]['peak_mib']:,.0f}" if "peak_mib" in result[title] else "-" for title in titles)
+        peaks = (
+            f"{result[title]['peak_mib']:,.0f}" if "peak_mib" in result[title] else "-" for title in titles
+        )
         lines.append([*line, ", ".join(peaks)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -260,7 +272,10 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
     parser.add_argument(
-        "--etude-also", default="", metavar="PRECISION,...", help=f"more columns of Etude: {', '.join(ETUDE_PRECISIONS)}"
+        "--etude-also",
+        default="",
+        metavar="PRECISION,...",
+        help=f"more columns of Etude: {', '.join(ETUDE_PRECISIONS)}",
     )
     parser.add_argument(
         "--etude-option", action="append", default=[], metavar="WORD",
@@ -288,9 +303,13 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if options.rounds < 1 or options.steps < 1 or options.warmup < 0:
         parser.error("at least one round of one step")
+    options.models = models_of(parser, options.models)
     options.etude_also = [word for word in options.etude_also.split(",") if word]
     options.keras_modes = options.keras_modes.split(",")
-    for words, known in ((options.etude_also, ETUDE_PRECISIONS), (options.keras_modes, ("function", "eager", "xla"))):
+    for words, known in (
+        (options.etude_also, ETUDE_PRECISIONS),
+        (options.keras_modes, ("function", "eager", "xla")),
+    ):
         unknown = [word for word in words if word not in known]
         if unknown:
             parser.error(f"'{unknown[0]}' is none of {', '.join(known)}")
@@ -307,10 +326,19 @@ def keep(report: dict[str, Any], options: argparse.Namespace) -> None:
 
 def main() -> int:
     options = parse()
-    models = models_of(options.models)
     etude = Etude(options.etude, options.data, options.threads)
     warn_if_busy()
-    settings = ("rounds", "steps", "warmup", "threads", "batch", "dropout", "pedal", "seed", "keras_embedding")
+    settings = (
+        "rounds",
+        "steps",
+        "warmup",
+        "threads",
+        "batch",
+        "dropout",
+        "pedal",
+        "seed",
+        "keras_embedding",
+    )
     with tempfile.TemporaryDirectory() as name:
         more = ["--batch", str(options.batch), "--pedal", options.pedal]
         data = etude.minibatches(options.warmup + options.steps, options.seed, Path(name), *more)
@@ -324,9 +352,12 @@ def main() -> int:
             "columns": list(starts),
             "models": {},
         }  # fmt: skip
-        print(f"{'model':12s} {'':17s} {'ms a step: median (spread)':>26s} {'ratio to Etude':>22s} {'peak MiB':>9s} {'ratio':>6s}")
+        print(
+            f"{'model':12s} {'':17s} {'ms a step: median (spread)':>26s} {'ratio to Etude':>22s} "
+            f"{'peak MiB':>9s} {'ratio':>6s}"
+        )
         peers = Peers()
-        for model in models:
+        for model in options.models:
             report["models"][model] = measure(model, starts, peers, options)
             print(text_rows(model, report["models"][model]), flush=True)
             report["machine"]["load_at_end"] = machine()["load"]

@@ -42,7 +42,7 @@ class TorchTrainer(Trainer):
         try:
             import torch
         except ImportError as error:
-            raise PeerError(f"no PyTorch in this Python ({error})") from error
+            raise PeerError(f"no PyTorch in this Python ({error}); requirements.txt, --torch-python") from error
         import etude_torch
 
         if options.device == "cuda" and not torch.cuda.is_available():
@@ -78,7 +78,9 @@ class KerasTrainer(Trainer):
 
         tf = etude_keras.tf
         if options.device != "cpu" or options.precision != "fp32":
-            raise PeerError(f"Keras is here for the CPU in fp32, not for {options.device} in {options.precision}")
+            raise PeerError(
+                f"Keras is here for the CPU in fp32, not for {options.device} in {options.precision}"
+            )
         if options.mode not in etude_keras.MODES:
             raise PeerError(f"Keras has no mode '{options.mode}' (one of {', '.join(etude_keras.MODES)})")
         etude_keras.use_threads(options.threads)
@@ -90,9 +92,7 @@ class KerasTrainer(Trainer):
         if checkpoint:
             etude_keras.load_tensors(model, checkpoint.tensors, options.checkpoint)
         run = etude_keras.train_step(model, options.mode, options.embedding_update, options.dropout > 0)
-        self.minibatches = [
-            (tf.constant(x, tf.int32), tf.constant(y, tf.int32)) for x, y in zip(*data)
-        ]
+        self.minibatches = [(tf.constant(x, tf.int32), tf.constant(y, tf.int32)) for x, y in zip(*data)]
         self.step = lambda x, y: float(run(x, y)) / len(y)
 
 
@@ -112,7 +112,9 @@ def main() -> int:
     parser.add_argument("--mode", required=True, help="torch: eager, compile; keras: function, eager, xla")
     parser.add_argument("--model", choices=MODELS, required=True)
     parser.add_argument("--minibatches", required=True, help="as `etude dataset --batches` writes them")
-    parser.add_argument("--checkpoint", default="", help="weights to begin with; otherwise Keras' initial values")
+    parser.add_argument(
+        "--checkpoint", default="", help="weights to begin with; otherwise Keras' initial values"
+    )
     parser.add_argument("--classes", type=int, default=0, help="without --checkpoint")
     parser.add_argument("--embedding-update", choices=("sparse", "dense"), default="sparse", help="Keras'")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -121,13 +123,11 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    start = time.perf_counter()
     tensors, _ = read_tensors(options.minibatches)
     checkpoint = read_checkpoint(options.checkpoint) if options.checkpoint else None
     kind = TorchTrainer if options.framework == "torch" else KerasTrainer
     trainer = kind(options, checkpoint, (tensors["inputs"], tensors["targets"]))
-    hello = {"versions": trainer.versions, "seconds_to_start": time.perf_counter() - start}
-    print(json.dumps(hello), flush=True)
+    print(json.dumps({"versions": trainer.versions}), flush=True)
     place = 0
     for line in sys.stdin:
         request = json.loads(line)
