@@ -65,7 +65,9 @@ class TorchLayer:
         try:
             import torch
         except ImportError as error:
-            raise PeerError(f"no PyTorch in this Python ({error}); requirements.txt, --torch-python") from error
+            raise PeerError(
+                f"no PyTorch in this Python ({error}); requirements.txt, --torch-python"
+            ) from error
         from etude_torch import GRU_PARTS, swap_first_gates
 
         torch.set_num_threads(threads)

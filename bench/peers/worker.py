@@ -42,7 +42,9 @@ class TorchTrainer(Trainer):
         try:
             import torch
         except ImportError as error:
-            raise PeerError(f"no PyTorch in this Python ({error}); requirements.txt, --torch-python") from error
+            raise PeerError(
+                f"no PyTorch in this Python ({error}); requirements.txt, --torch-python"
+            ) from error
         import etude_torch
 
         if options.device == "cuda" and not torch.cuda.is_available():
