@@ -6,6 +6,7 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
 #include "engine/resident.h"
+#include "kernels/bf16.h"
 #include "kernels/dispatch.h"
 #include "kernels/embedding.h"
 
@@ -60,6 +61,7 @@ double Session::train_step(const Batch& batch) {
 }
 
 double Session::train_on_cpu(const Batch& batch) {
+  kernels::cpu::use_precision(stream().precision);
   params_.allocate_training();
   const kernels::EmbeddingShape ids{table_.node.shape[0], table_.node.shape[1],
                                     batch.size * batch.time};
@@ -180,8 +182,13 @@ std::span<const float> Session::to_host(const Tensor& x, std::vector<float>& mem
   return memory;
 }
 
-std::span<const float> Session::logits(const Batch& batch) {
+void Session::begin_inference() {
+  if (on_cpu()) kernels::cpu::use_precision(stream().precision);
   late_table_.settle();
+}
+
+std::span<const float> Session::logits(const Batch& batch) {
+  begin_inference();
   return with_plan([&] {
     tape_.begin_inference();
     return to_host(network_.logits(tape_, to_device(batch)), host_logits_);
@@ -189,7 +196,7 @@ std::span<const float> Session::logits(const Batch& batch) {
 }
 
 Session::Evaluated Session::losses(const Batch& batch) {
-  late_table_.settle();
+  begin_inference();
   return with_plan([&] {
     tape_.begin_inference();
     const Batch there = to_device(batch);

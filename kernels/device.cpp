@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "kernels/bf16.h"
 #include "kernels/device_functions.h"
 #include "kernels/dispatch.h"
 
@@ -66,10 +67,13 @@ Stream open_stream(Device device, Precision precision) {
       throw DeviceError(kBuiltWithout);
 #endif
     default:
-      if (precision != Precision::fp32)
+      if (precision == Precision::tf32)
+        throw DeviceError("the CPU has no tf32; it needs --device cuda (or simt)");
+      if (precision == Precision::bf16 && !cpu::has_bf16())
         throw DeviceError(
-            "the CPU computes in fp32 alone; tf32 and bf16 need --device cuda (or simt)");
-      return {};
+            "this CPU, or this build for it, has no bf16 products (AVX512-BF16); they need "
+            "--device cuda (or simt)");
+      return {.precision = precision};
   }
 }
 

@@ -140,7 +140,7 @@ TEST_CASE("what a device cannot do is said in one line") {
   const std::string train = "train --data " + quoted(write_corpus(folder)) + " --out " +
                             quoted(folder / "out") + " --device ";
   check_failure(etude::tests::etude(folder, train + "cpu --precision tf32"), 1,
-                "the CPU computes in fp32 alone");
+                "the CPU has no tf32");
   check_failure(etude::tests::etude(folder, train + "tpu"), 2, "--device");
   CHECK_FALSE(fs::exists(folder / "out"));
 }
