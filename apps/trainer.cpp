@@ -10,6 +10,7 @@
 #include "apps/checkpoint.h"
 #include "engine/atomic_file.h"
 #include "engine/error.h"
+#include "kernels/costs.h"
 
 namespace etude::apps {
 namespace {
@@ -116,17 +117,26 @@ void Trainer::advance() {
   }
 }
 
-void Trainer::step_on_cpu() {
+double Trainer::gather_minibatch() {
   const auto start = Clock::now();
+  const kernels::Span stage(kernels::SpanKind::stage, "data");
+  const kernels::KernelSpan span("gather_minibatch",
+                                 kernels::cost::windows(options_.batch, midi::kWindow));
   for (int i = 0; i < options_.batch; ++i) {
     const int64_t offset = order_[static_cast<size_t>(position_ * options_.batch + i)];
     std::copy_n(dataset_.input(offset), midi::kWindow, inputs_.data() + i * midi::kWindow);
     targets_[static_cast<size_t>(i)] = dataset_.target(offset);
   }
-  const auto gathered = Clock::now();
+  return milliseconds(Clock::now() - start);
+}
+
+void Trainer::step_on_cpu() {
+  const kernels::Span step(kernels::SpanKind::step, "step");
+  const double data_ms = gather_minibatch();
+  const auto start = Clock::now();
   const Batch batch{options_.batch, midi::kWindow, inputs_.data(), targets_.data()};
   const double loss = session_.train_step(batch);
-  record(loss, milliseconds(gathered - start), milliseconds(Clock::now() - gathered));
+  record(loss, data_ms, milliseconds(Clock::now() - start));
 }
 
 // The minibatches are put together on the device: that is part of the step there.

@@ -57,6 +57,7 @@ class Trainer {
  private:
   int64_t steps_of_epoch(int epoch);
   void begin_epoch(int epoch, int64_t position = 0);
+  double gather_minibatch();  // ms
   void step_on_cpu();
   void steps_on_device();
   void record(double loss, double data_ms, double model_ms);
