@@ -13,19 +13,28 @@ struct PanelRow {
   Vec v[Vectors];
 };
 
-// sums[i][j] += sum over k of a[i * stride + k] * panel[k].v[j], k in ascending order.
+// sums[i][j] += sum over k of a[i * stride + k] * panel[k * Vectors * kLanes + j * kLanes], k in
+// ascending order.
 template <int Rows, int Vectors>
 inline void multiply_panel(Vec (&sums)[Rows][Vectors], const float* a, int64_t stride,
-                           int64_t depth, const PanelRow<Vectors>* panel) {
+                           int64_t depth, const float* panel) {
   for (int64_t k = 0; k < depth; ++k) {
-    const PanelRow<Vectors> row = panel[k];
+    Vec row[Vectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < Vectors; ++j) row[j] = load(panel + (k * Vectors + j) * kLanes);
 #pragma GCC unroll 8
     for (int i = 0; i < Rows; ++i) {
       const Vec left = broadcast(a[i * stride + k]);
-#pragma GCC unroll 4
-      for (int j = 0; j < Vectors; ++j) sums[i][j] += left * row.v[j];
+#pragma GCC unroll 8
+      for (int j = 0; j < Vectors; ++j) sums[i][j] += left * row[j];
     }
   }
+}
+
+template <int Rows, int Vectors>
+inline void multiply_panel(Vec (&sums)[Rows][Vectors], const float* a, int64_t stride,
+                           int64_t depth, const PanelRow<Vectors>* panel) {
+  multiply_panel(sums, a, stride, depth, reinterpret_cast<const float*>(panel));
 }
 
 }  // namespace etude::kernels::cpu

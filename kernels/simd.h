@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace etude::kernels::cpu {
 
@@ -52,19 +53,49 @@ inline Vec select(IntVec condition, Vec yes, Vec no) { return condition ? yes : 
 inline Vec maximum(Vec a, Vec b) { return select(a > b, a, b); }
 inline Vec minimum(Vec a, Vec b) { return select(a < b, a, b); }
 
-// Lanes are added pairwise: a fixed order.
-inline float horizontal_sum(Vec v) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  return lanes[0];
+namespace detail {
+
+// Written as initialisers: a shuffle is one instruction only where its pattern is a constant.
+template <int Half, int... Lane>
+inline IntVec across(std::integer_sequence<int, Lane...>) {
+  return IntVec{(Lane ^ Half)...};
+}
+template <int First, int... Lane>
+inline IntVec interleaved(std::integer_sequence<int, Lane...>) {
+  return IntVec{(First + Lane / 2 + Lane % 2 * kLanes)...};
+}
+using Lanes = std::make_integer_sequence<int, kLanes>;
+
+// Lanes are combined pairwise: a fixed order.
+template <int Half = kLanes / 2, typename Combine>
+inline float horizontal(Vec v, const Combine& combine) {
+  v = combine(v, __builtin_shuffle(v, across<Half>(Lanes{})));
+  if constexpr (Half > 1) return horizontal<Half / 2>(v, combine);
+  return v[0];
 }
 
-inline float horizontal_max(Vec v) {
-  float largest = v[0];
-  for (int i = 1; i < kLanes; ++i) largest = v[i] > largest ? v[i] : largest;
-  return largest;
+}  // namespace detail
+
+inline float horizontal_sum(Vec v) {
+  return detail::horizontal(v, [](Vec a, Vec b) { return a + b; });
+}
+inline float horizontal_max(Vec v) { return detail::horizontal(v, maximum); }
+
+// rows[i][j] to rows[j][i]: in each round the first half is interleaved with the second.
+inline void transpose(Vec (&rows)[kLanes]) {
+  const IntVec low = detail::interleaved<0>(detail::Lanes{});
+  const IntVec high = detail::interleaved<kLanes / 2>(detail::Lanes{});
+#pragma GCC unroll 8
+  for (int round = 1; round < kLanes; round *= 2) {
+    Vec next[kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes / 2; ++i) {
+      next[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], low);
+      next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], high);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) rows[i] = next[i];
+  }
 }
 
 namespace detail {

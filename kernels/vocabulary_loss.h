@@ -9,11 +9,10 @@
 
 namespace etude::kernels {
 
-// How a device computes it; the CPU has one way, `separate`.
 enum class VocabularyLossVersion {
-  automatic,  // the fastest
+  automatic,  // the fastest; on the CPU in strips of classes, with a kernel of its own
   separate,   // a dense layer, then softmax_cross_entropy: the logits go through memory
-  recompute,  // two fused kernels; backward makes the logits again
+  recompute,  // on devices: two fused kernels; backward makes the logits again
 };
 
 struct VocabularyLossShape {

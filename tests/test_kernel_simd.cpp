@@ -73,3 +73,17 @@ TEST_CASE("sigmoid and tanh are right to a few units in the last place") {
   CHECK(worst_error(vector_tanh, exact_tanh, -1e-3, 1e-3) < 8 * kUlp);
   CHECK(kernels::cpu::tanh(Vec{})[0] == 0);
 }
+
+TEST_CASE("a square of vectors is transposed, and lanes are combined") {
+  Vec rows[kLanes];
+  for (int i = 0; i < kLanes; ++i)
+    for (int j = 0; j < kLanes; ++j) rows[i][j] = static_cast<float>(i * kLanes + j);
+  kernels::cpu::transpose(rows);
+  for (int i = 0; i < kLanes; ++i) {
+    for (int j = 0; j < kLanes; ++j) CHECK(rows[i][j] == static_cast<float>(j * kLanes + i));
+    CHECK(kernels::cpu::horizontal_max(rows[i]) == rows[i][kLanes - 1]);
+    CHECK(kernels::cpu::horizontal_max(-rows[i]) == -rows[i][0]);
+    CHECK(kernels::cpu::horizontal_sum(rows[i]) ==
+          static_cast<float>(kLanes * i + kLanes * kLanes * (kLanes - 1) / 2));
+  }
+}

@@ -75,9 +75,11 @@ OpCase loss_case(const VocabularyLossShape& s, double size = 1) {
                    const std::vector<Gradient>& g) {
     Guarded loss(s.rows), saved(kernels::cpu::vocabulary_loss_saved(s));
     forward(in, loss.data(), saved);
+    Guarded scratch(kernels::cpu::vocabulary_loss_scratch(s));
     kernels::cpu::vocabulary_loss_backward(s, in[0], in[1], in[2], targets_for(s).data(),
-                                           saved.data(), nullptr, gradients_of(g));
+                                           saved.data(), scratch.data(), gradients_of(g));
     CHECK_MESSAGE(saved.guards_intact(), "written outside what is saved");
+    CHECK_MESSAGE(scratch.guards_intact(), "written outside the scratch");
   };
   c.dx_may_be_null = true;
   return c;
@@ -170,14 +172,20 @@ const VocabularyLossShape kOdd[] = {{1, 1, 1},    {1, 33, 7},  {3, 1, 130},  {3,
 }  // namespace
 
 TEST_CASE("the output layer with its loss meets its reference") {
-  for (const VocabularyLossShape& s : kOdd) check(loss_case(s));
+  for (VocabularyLossShape s : kOdd) {
+    OpCase c = loss_case(s);
+    c.bits_of_threads = true;
+    check(c);
+    s.version = Version::separate;
+    check(loss_case(s));
+  }
   OpCase large = loss_case({96, 64, 1001});
   large.probes = 1;
   check(large);
 }
 
-TEST_CASE("the output layer with its loss has the bits of the two ops that it is made of") {
-  const VocabularyLossShape s{33, 64, 700};
+TEST_CASE("the output layer with its loss, apart, has the bits of the two ops that it is made of") {
+  const VocabularyLossShape s{33, 64, 700, Version::separate};
   const OpCase c = loss_case(s);
   const std::vector<float> x = to_float(c.inputs[0].value), w = to_float(c.inputs[1].value),
                            b = to_float(c.inputs[2].value);
