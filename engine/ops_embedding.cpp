@@ -1,5 +1,6 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 #include "kernels/embedding.h"
 
@@ -16,6 +17,7 @@ Tensor embedding(Tape& tape, const Tensor& table, const int32_t* ids, const int3
     index = ids;
   }
   const Tensor y = tape.make({batch, time, shape.dim});
+  const KernelSpan span("embedding_forward", cost::embedding_forward(shape));
   DISPATCH(tape.stream(), embedding_forward, shape, table.data(), ids, y.data());
   tape.record([=, &tape] {
     if (tape.leaves_row_gradients()) {
@@ -24,6 +26,7 @@ Tensor embedding(Tape& tape, const Tensor& table, const int32_t* ids, const int3
       return;
     }
     const auto gradient = tape.gradient(table);
+    const KernelSpan backward("embedding_backward", cost::embedding_backward(shape));
     DISPATCH(tape.stream(), embedding_backward, shape, index, y.grad(), gradient.data,
              gradient.write);
   });

@@ -105,6 +105,7 @@ bool Session::late_table() const {
 
 // All of one step, into the stream: run, or recorded for the replays.
 void Session::planned_step() {
+  const kernels::Span span(kernels::SpanKind::step, "step");
   Resident& r = *resident_;
   const Batch batch = r.begin_step();
   const kernels::NadamStep* scalars = r.step_plan().current;

@@ -56,21 +56,29 @@ inline Work embedding_backward(const EmbeddingShape& s) {
   return work(number(s.count * s.dim), number(s.classes * s.dim + s.count * s.dim + s.count));
 }
 
-// Of `directions`: 1 or 2.
 inline double gru_weights(const GruShape& s) {
   return number(3 * s.units * (s.in + s.units) + 6 * s.units);
 }
 inline double gru_outputs(const GruShape& s) {
   return number(s.batch * (s.last_only ? 1 : s.time) * s.units);
 }
-inline Work gru_forward(const GruShape& s, int directions) {
-  return work(directions * 6.0 * number(s.batch * s.time * s.units) * number(s.in + s.units),
-              number(s.batch * s.time * s.in) + directions * (gru_weights(s) + gru_outputs(s)));
+inline double gru_flops(const GruShape& s, int64_t rows_read) {
+  return 6.0 * number(s.units) * number(rows_read * s.in + s.batch * s.time * s.units);
 }
-inline Work gru_backward(const GruShape& s, int directions) {
-  return work(
-      directions * 12.0 * number(s.batch * s.time * s.units) * number(s.in + s.units),
-      2 * number(s.batch * s.time * s.in) + directions * (2 * gru_weights(s) + gru_outputs(s)));
+// Of one direction or both, which read the same input: batch * time rows, or the distinct ones.
+inline Work gru_forward(const GruShape& s, int directions, int64_t rows_read) {
+  return work(directions * gru_flops(s, rows_read),
+              number(rows_read * s.in) + directions * (gru_weights(s) + gru_outputs(s)));
+}
+inline Work gru_backward(const GruShape& s, int directions, int64_t rows_read) {
+  return work(directions * 2 * gru_flops(s, rows_read),
+              2 * number(rows_read * s.in) + directions * (2 * gru_weights(s) + gru_outputs(s)));
+}
+// Of a direction: the step after step part. It reads x W and keeps five numbers a unit and step.
+inline Work gru_recurrence(const GruShape& s) {
+  const double states = number(s.batch * s.time * s.units);
+  return work(6 * states * number(s.units),
+              8 * states + gru_outputs(s) + number(3 * s.units * s.units));
 }
 
 inline double attention_flops(const AttentionShape& s) {

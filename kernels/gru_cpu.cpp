@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/costs.h"
 #include "kernels/matmul.h"
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
@@ -228,6 +229,8 @@ void backward_tile(const Rows& rows, const std::vector<UnitPanelRow>& packed, in
 void weight_gradients(const GruShape& s, const float* x, const GruSaved& saved,
                       const GruGradients& g) {
   const int64_t steps = s.batch * s.time, h = s.units;
+  const PartSpan span("weight gradients",
+                      cost::matmul(s.in, 3 * h, steps) + cost::matmul(h, 3 * h, steps));
   matmul(s.in, 3 * h, steps, {x, s.in, Transpose::yes}, {saved.gates, 3 * h}, g.dkernel, 3 * h,
          g.weights_write);
   const MatrixView previous = {saved.previous, h, Transpose::yes};
@@ -244,8 +247,13 @@ void weight_gradients(const GruShape& s, const float* x, const GruSaved& saved,
 
 void gru_forward(const GruShape& s, const GruWeights& w, const float* x, float* y, int64_t y_stride,
                  const GruSaved& saved) {
-  matmul(s.batch * s.time, 3 * s.units, s.in, {x, s.in}, {w.kernel, 3 * s.units}, saved.gates,
-         3 * s.units, Write::overwrite);
+  const int64_t steps = s.batch * s.time;
+  {
+    const PartSpan span("input product", cost::matmul(steps, 3 * s.units, s.in));
+    matmul(steps, 3 * s.units, s.in, {x, s.in}, {w.kernel, 3 * s.units}, saved.gates, 3 * s.units,
+           Write::overwrite);
+  }
+  const PartSpan span("recurrence", cost::gru_recurrence(s));
   const auto packed = pack_gates(s, w.recurrent_kernel);
   const Rows rows{s, saved};
   parallel_ranges(s.batch, kTileRows, [&](int64_t begin, int64_t end) {
@@ -255,12 +263,16 @@ void gru_forward(const GruShape& s, const GruWeights& w, const float* x, float* 
 
 void gru_backward(const GruShape& s, const GruWeights& w, const float* x, const float* dy,
                   int64_t dy_stride, const GruSaved& saved, const GruGradients& g) {
-  const auto packed = pack_states(s, w.recurrent_kernel);
-  const Rows rows{s, saved};
-  parallel_ranges(s.batch, kTileRows, [&](int64_t begin, int64_t end) {
-    backward_tile(rows, packed, begin, end, {dy, dy_stride});
-  });
+  {
+    const PartSpan span("recurrence", cost::gru_recurrence(s));
+    const auto packed = pack_states(s, w.recurrent_kernel);
+    const Rows rows{s, saved};
+    parallel_ranges(s.batch, kTileRows, [&](int64_t begin, int64_t end) {
+      backward_tile(rows, packed, begin, end, {dy, dy_stride});
+    });
+  }
   weight_gradients(s, x, saved, g);
+  const PartSpan span("input gradient", cost::matmul(s.batch * s.time, s.in, 3 * s.units));
   if (g.dx)
     matmul(s.batch * s.time, s.in, 3 * s.units, {saved.gates, 3 * s.units},
            {w.kernel, 3 * s.units, Transpose::yes}, g.dx, s.in, g.dx_write);
