@@ -34,7 +34,13 @@ struct Line {
   int64_t calls = 0;
   kernels::Work work;
 
-  double seconds() const { return median(in_step) + outside / static_cast<double>(in_step.size()); }
+  // What only few steps do is shared out among all.
+  double seconds() const {
+    const double steps = static_cast<double>(in_step.size());
+    if (2 * std::ranges::count(in_step, 0.0) < std::ssize(in_step))
+      return median(in_step) + outside / steps;
+    return (std::accumulate(in_step.begin(), in_step.end(), 0.0) + outside) / steps;
+  }
 };
 
 class Summary {

@@ -5,34 +5,35 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <optional>
 
 #include "apps/report/svg.h"
 
 namespace etude::apps::report {
 namespace {
 
-constexpr double kWidth = 880, kHeight = 560;
-constexpr double kLeft = 70, kRight = 24, kTop = 84, kBottom = 54;
+constexpr double kWidth = 960, kHeight = 560;
+constexpr double kLeft = 70, kRight = 330, kTop = 84, kBottom = 54;
 constexpr double kPlotWidth = kWidth - kLeft - kRight, kPlotHeight = kHeight - kTop - kBottom;
-constexpr double kLetter = 6.3, kLineHeight = 14;  // of a label, about
+constexpr double kDigit = 7.5, kLetter = 6.3, kLineHeight = 14;  // of text, about
 
 // Okabe & Ito's palette. No CSS variables: few programs but browsers know them.
 constexpr const char* kStyle = R"(
 text { font: 12px system-ui, sans-serif; fill: #5d6470; }
 .title { font-size: 15px; font-weight: 600; fill: #222; }
 .name { fill: #1d2026; }
+.number { fill: #1d2026; font-size: 11px; font-weight: 600; }
 .paper { fill: #fff; }
 .grid { stroke: #e9ebf0; stroke-width: 1; }
 .axis { stroke: #5d6470; stroke-width: 1; }
 .leader { stroke: #5d6470; stroke-width: .7; }
 path { fill: none; stroke: #1d2026; stroke-width: 2.2; stroke-linejoin: round; }
-circle { stroke: #fff; stroke-width: 1; fill-opacity: .75; }
-circle.forward { fill: #0072b2; } circle.backward { fill: #d55e00; } circle.other { fill: #009e73; }
+circle { stroke: #fff; stroke-width: 1; fill-opacity: .8; }
+circle.forward { fill: #56b4e9; } circle.backward { fill: #e69f00; } circle.other { fill: #2bb58f; }
 @media (prefers-color-scheme: dark) {
-  text { fill: #a3a8b4; } .title, .name { fill: #e8e9ec; } .paper { fill: #16181d; }
+  text { fill: #a3a8b4; } .title, .name, .number { fill: #e8e9ec; } .paper { fill: #16181d; }
   .grid { stroke: #2d3139; } .axis, .leader { stroke: #a3a8b4; } path { stroke: #e8e9ec; }
-  circle { stroke: #16181d; } }
+  circle { stroke: #16181d; }
+  circle.forward { fill: #0072b2; } circle.backward { fill: #b35900; } circle.other { fill: #007a5a; } }
 )";
 
 // All calls of one kernel in a step, or of one part of it, in whatever layer.
@@ -96,7 +97,7 @@ class Drawing {
       low_y = std::min(low_y, dot.rate());
       high_y = std::max(high_y, dot.rate());
     }
-    x_ = {std::log10(low_x / 2), std::log10(high_x * 4)};
+    x_ = {std::log10(low_x / 2), std::log10(high_x * 3)};
     y_ = {std::log10(low_y / 2), std::log10(high_y * 2)};
   }
 
@@ -107,7 +108,9 @@ class Drawing {
     axes();
     if (has_ceilings()) ceilings();
     for (const Dot& dot : dots_) svg_.circle(dot.kind, x_of(dot), y_of(dot), radius(dot));
-    for (const Dot& dot : dots_) label(dot);
+    for (size_t i = 0; i < dots_.size(); ++i) number(i);
+    for (size_t i = 0; i < dots_.size(); ++i) list(i);
+    left_out();
     return svg_.finish();
   }
 
@@ -124,7 +127,7 @@ class Drawing {
   double y_of(const Dot& dot) const { return y_at(dot.rate()); }
   // The area is the time.
   double radius(const Dot& dot) const {
-    return std::max(3.0, 44 * std::sqrt(dot.seconds / p_.profile.sum()));
+    return std::max(3.0, 42 * std::sqrt(dot.seconds / p_.profile.sum()));
   }
 
   void legend() {
@@ -134,8 +137,7 @@ class Drawing {
       svg_.text("", "start", x + 17, 52, kind);
       x += 86;
     }
-    svg_.text("", "start", x + 4, 52,
-              "area: time in a step; lines: what the machine gives at best");
+    svg_.text("", "start", x + 4, 52, "area: time in a step; line: what the machine gives at best");
   }
 
   void axes() {
@@ -152,7 +154,8 @@ class Drawing {
     }
     svg_.line("axis", kLeft, bottom, right, bottom);
     svg_.line("axis", kLeft, kTop, kLeft, bottom);
-    svg_.text("", "middle", kLeft + kPlotWidth / 2, bottom + 40, "FLOP a byte that must be moved");
+    svg_.text("", "middle", kLeft + kPlotWidth / 2, bottom + 40,
+              "FLOP for each byte that must be moved");
     svg_.text("", "start", 16, kTop - 12, "GFLOP/s");
   }
 
@@ -175,53 +178,78 @@ class Drawing {
     svg_.text("name", anchor, x, y, text);
   }
 
-  bool is_free(const Box& box, const Dot& mine) const {
-    if (box.left < kLeft + 2 || box.right > kWidth - 4 || box.top < kTop ||
-        box.bottom > kTop + kPlotHeight)
-      return false;
-    const auto meets = [&](const Box& other) { return box.meets(other); };
-    if (std::ranges::any_of(taken_, meets)) return false;
-    return std::ranges::none_of(dots_, [&](const Dot& dot) {
-      const double r = &dot == &mine ? 0 : 0.8 * radius(dot);
-      return box.meets({x_of(dot) - r, y_of(dot) - r, x_of(dot) + r, y_of(dot) + r});
-    });
+  Box around(const Dot& dot) const {
+    const double r = radius(dot);
+    return {x_of(dot) - r, y_of(dot) - r, x_of(dot) + r, y_of(dot) + r};
   }
 
   struct Place {
     double x, y;  // of the text's middle
     Box box;
   };
-  // The nearest free place, looked for in rings around the dot.
-  std::optional<Place> find_place(const Dot& dot) const {
-    const double width = kLetter * static_cast<double>(dot.name.size());
-    constexpr std::array kAngles = {0.0,  180.0, 30.0, 150.0, -30.0,  -150.0,
-                                    60.0, 120.0, 90.0, -60.0, -120.0, -90.0};
-    for (double away = 5; away < 330; away += 9) {
-      for (const double degrees : kAngles) {
-        const double angle = degrees * M_PI / 180, r = radius(dot) + away;
-        const double x = x_of(dot) + r * std::cos(angle) + width / 2 * std::cos(angle);
-        const double y = y_of(dot) + r * std::sin(angle);
-        const Box box{x - width / 2 - 2, y - kLineHeight / 2, x + width / 2 + 2,
-                      y + kLineHeight / 2};
-        if (is_free(box, dot)) return Place{x, y, box};
-      }
-    }
-    return {};
+  Place place_at(double x, double y, double width) const {
+    return {x, y, {x - width / 2, y - kLineHeight / 2, x + width / 2, y + kLineHeight / 2}};
   }
 
-  void label(const Dot& dot) {
-    const std::optional<Place> place = find_place(dot);
-    if (!place) return;  // the page's table has it
-    taken_.push_back(place->box);
-    const Box& box = place->box;
-    const double to_x = std::clamp(x_of(dot), box.left, box.right);
-    const double to_y = std::clamp(y_of(dot), box.top + 2, box.bottom - 2);
-    const double distance = std::hypot(to_x - x_of(dot), to_y - y_of(dot));
-    const double r = radius(dot);
-    if (distance > r + 9)
-      svg_.line("leader", x_of(dot) + (to_x - x_of(dot)) * r / distance,
-                y_of(dot) + (to_y - y_of(dot)) * r / distance, to_x, to_y);
-    svg_.text("name", "middle", place->x, place->y + 4, dot.name);
+  // In the dot where it is large enough and none is drawn over it there; otherwise the nearest free
+  // place, looked for in rings.
+  Place find_place(size_t i) const {
+    const Dot& dot = dots_[i];
+    const double width = kDigit * (i < 9 ? 1 : 2) + 3, x = x_of(dot), y = y_of(dot);
+    const auto is_taken = [&](const Box& box) {
+      return std::ranges::any_of(taken_, [&](const Box& other) { return box.meets(other); });
+    };
+    const auto is_covered = [&](const Box& box, size_t from) {
+      return std::any_of(dots_.begin() + from, dots_.end(),
+                         [&](const Dot& other) { return box.meets(around(other)); });
+    };
+    const Place inside = place_at(x, y, width);
+    if (radius(dot) >= 9 && !is_taken(inside.box) && !is_covered(inside.box, i + 1)) return inside;
+    for (double away = 8; away < 300; away += 4) {
+      for (double degrees = 0; degrees < 360; degrees += 30) {
+        const double angle = degrees * M_PI / 180, r = radius(dot) + away;
+        const Place place = place_at(x + r * std::cos(angle), y - r * std::sin(angle), width);
+        const bool in_plot = place.box.left > kLeft && place.box.right < kLeft + kPlotWidth &&
+                             place.box.top > kTop && place.box.bottom < kTop + kPlotHeight;
+        if (in_plot && !is_taken(place.box) && !is_covered(place.box, 0)) return place;
+      }
+    }
+    return inside;
+  }
+
+  void number(size_t i) {
+    const Place place = find_place(i);
+    const double x = x_of(dots_[i]), y = y_of(dots_[i]), r = radius(dots_[i]);
+    const double distance = std::hypot(place.x - x, place.y - y);
+    taken_.push_back(place.box);
+    if (distance > r + 9) {
+      const double cos = (place.x - x) / distance, sin = (place.y - y) / distance;
+      svg_.line("leader", x + r * cos, y + r * sin, place.x - 7 * cos, place.y - 7 * sin);
+    }
+    svg_.text("number", "middle", place.x, place.y + 4, fmt::format("{}", i + 1));
+  }
+
+  // Beside the plot: the dots' names, the longest time first.
+  void list(size_t i) {
+    const Dot& dot = dots_[i];
+    const double x = kLeft + kPlotWidth + 24;
+    const double apart = std::min(19.0, kPlotHeight / static_cast<double>(dots_.size()));
+    const double y = kTop + 8 + apart * static_cast<double>(i);
+    svg_.text("number", "end", x + 12, y, fmt::format("{}", i + 1));
+    svg_.circle(dot.kind, x + 23, y - 4, 5);
+    svg_.text("name", "start", x + 34, y, dot.name);
+    svg_.text("", "end", kWidth - 12, y,
+              fmt::format("{:.1f} %", 100 * dot.seconds / p_.profile.sum()));
+  }
+
+  // What has no place in such a plot.
+  void left_out() {
+    std::string names;
+    for (const ProfileRow& row : p_.profile.kernels)
+      if (row.work.flops <= 0 && names.find(row.name) == std::string::npos)
+        names += (names.empty() ? "" : ", ") + row.name;
+    if (!names.empty())
+      svg_.text("", "end", kWidth - 12, kHeight - 14, "without FLOPs, not shown: " + names);
   }
 
   const Profiled& p_;
