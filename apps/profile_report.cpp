@@ -110,6 +110,7 @@ std::vector<TableLine> kernel_table(const Profiled& p) {
   for (const ProfileRow* row : rows) {
     const std::string pass = pass_name(row->pass);
     lines.push_back(line_of(p, *row, row->layer + (pass.empty() ? "" : ", " + pass)));
+    if (row->parts.size() < 2) continue;  // it says the same again
     for (const ProfileRow& part : row->parts) {
       lines.push_back(line_of(p, part, ""));
       lines.back()[0].insert(0, "  ");
