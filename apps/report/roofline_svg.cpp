@@ -108,6 +108,7 @@ class Drawing {
     axes();
     if (has_ceilings()) ceilings();
     for (const Dot& dot : dots_) svg_.circle(dot.kind, x_of(dot), y_of(dot), radius(dot));
+    if (has_ceilings()) name_ceilings();
     for (size_t i = 0; i < dots_.size(); ++i) number(i);
     for (size_t i = 0; i < dots_.size(); ++i) list(i);
     left_out();
@@ -166,7 +167,13 @@ class Drawing {
     if (start < ridge_)
       svg_.path(
           "", {{x_at(start), y_at(start * copy)}, {x_at(ridge_), y_at(flat)}, {right, y_at(flat)}});
-    name_ceiling("end", right - 4, y_at(flat) - 7,
+  }
+
+  // The first over its line, where kernels are seldom; the second beside its own.
+  void name_ceilings() {
+    const double flat = p_.ceilings.matmul_flops_per_second;
+    const double copy = p_.ceilings.copy_bytes_per_second;
+    name_ceiling("start", x_at(ridge_), y_at(flat) - 8,
                  fmt::format("products {:.0f} GFLOP/s", flat / 1e9));
     name_ceiling("end", x_at(ridge_) - 24, y_at(flat) + 4,
                  fmt::format("copy {:.1f} GB/s", copy / 1e9));
@@ -174,7 +181,8 @@ class Drawing {
 
   void name_ceiling(const char* anchor, double x, double y, const std::string& text) {
     const double width = kLetter * static_cast<double>(text.size());
-    taken_.push_back({x - width, y - kLineHeight, x, y + 4});
+    const double left = std::string_view(anchor) == "end" ? x - width : x;
+    taken_.push_back({left, y - kLineHeight, left + width, y + 4});
     svg_.text("name", anchor, x, y, text);
   }
 
