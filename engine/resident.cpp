@@ -156,16 +156,13 @@ const kernels::Graph& Session::Resident::graph_of(int64_t steps,
 int64_t Session::Resident::some_steps(int64_t most, const std::function<void()>& step,
                                       const std::function<void()>& settle) {
   const int64_t left = steps_ - done_;
-  if (warm_ && kernels::span_listener) {  // a replay has no spans
+  const bool profiled = kernels::span_listener != nullptr;  // a replay has no spans
+  if (!warm_ || profiled) {
     step();
     kernels::synchronize(stream_);
-    return 1;
-  }
-  if (!warm_) {
-    step();
-    kernels::synchronize(stream_);
-    settle();
+    if (!warm_) settle();
     warm_ = true;
+    if (profiled) return 1;
     // What is captured now does not fall into the time of the steps that follow.
     if (left > 1) graph_of(1, step);
     if (left > kLongGraph) graph_of(kLongGraph, step);

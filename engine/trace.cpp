@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "kernels/nvtx.h"
-
 namespace etude {
 
 Trace::Trace(const kernels::Stream& stream) : stamps_(kernels::make_stamps(stream)) {}
@@ -21,7 +19,7 @@ void Trace::begin(kernels::SpanKind kind, std::string_view name, const kernels::
   if (kind == kernels::SpanKind::step) stamps_->hold();
   recorded_.push_back({{kind, std::string(name), work, innermost_, 0, 0}, 0, 0});
   innermost_ = static_cast<int64_t>(recorded_.size()) - 1;
-  kernels::push_range(recorded_.back().event.name.c_str());
+  stamps_->open_range(recorded_.back().event.name.c_str());
   recorded_.back().begin_stamp = put_stamp();
 }
 
@@ -32,7 +30,7 @@ void Trace::end() noexcept {
   } catch (...) {
     if (!fault_) fault_ = std::current_exception();
   }
-  kernels::pop_range();
+  stamps_->close_range();
   innermost_ = closed.event.parent;
 }
 

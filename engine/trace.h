@@ -1,7 +1,6 @@
 #pragma once
 
 // What ran and when: every span (kernels/span.h) that the thread marks while the trace listens.
-// Nsight sees the same spans as NVTX ranges.
 
 #include <exception>
 #include <string>
