@@ -14,6 +14,7 @@ void add_dataset(CLI::App& program);
 void add_params(CLI::App& program);
 void add_train(CLI::App& program);
 void add_table(CLI::App& program);
+void add_step(CLI::App& program);
 void add_generate(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_forward(CLI::App& program);

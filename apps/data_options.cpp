@@ -36,7 +36,9 @@ void add_source_options(CLI::App& command, DataOptions& options, bool required =
       ->required(required);
   command.add_option("--sample", options.dataset.sample, "Use so many pieces, drawn at random")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--sample-seed", options.dataset.seed, "Of that draw")->capture_default_str();
+  command.add_option("--sample-seed", options.dataset.seed, "Of that draw")
+      ->capture_default_str()
+      ->check(seed_number());
   command.add_option("--split", options.dataset.split,
                      "Pieces of this split of a MAESTRO table: train, validation, test");
 }

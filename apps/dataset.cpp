@@ -16,6 +16,7 @@
 #include "apps/commands.h"
 #include "apps/data_options.h"
 #include "apps/messages.h"
+#include "apps/number_checks.h"
 #include "engine/error.h"
 #include "engine/safetensors.h"
 #include "midi/dataset.h"
@@ -195,7 +196,8 @@ void add_dataset(CLI::App& program) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_option("--seed", data.seed, "Of the sample and of the epoch's order")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(seed_number());
   command->add_option("--split", data.split, "Of a MAESTRO table: train, validation, test");
   command->add_option("--batch", options->batch, "Samples a minibatch")
       ->capture_default_str()

@@ -176,7 +176,9 @@ void add_generate(CLI::App& program) {
       ->capture_default_str()
       ->check(above_zero());
   add_sampler_options(*command, options->sampler);
-  command->add_option("--seed", options->seed, "Of everything drawn")->capture_default_str();
+  command->add_option("--seed", options->seed, "Of everything drawn")
+      ->capture_default_str()
+      ->check(seed_number());
   auto* primer = command->add_option("--primer", options->primer,
                                      "Go on after this MIDI file's last 50 columns");
   command->add_option("--start-pitch", options->start_pitch, "MIDI number of the first note")

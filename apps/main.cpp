@@ -80,6 +80,7 @@ int main(int argc, char** argv) {
   add_params(program);
   add_train(program);
   add_table(program);
+  add_step(program);
   add_generate(program);
   add_evaluate(program);
   add_forward(program);

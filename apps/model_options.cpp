@@ -11,7 +11,7 @@
 
 namespace etude::apps {
 
-void add_model_options(CLI::App& command, ModelOptions& options) {
+void add_model_choice(CLI::App& command, ModelOptions& options) {
   auto* model = command
                     .add_option("--model", options.model,
                                 fmt::format("One of {}", fmt::join(model_names(), ", ")))
@@ -20,8 +20,26 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
   add_stack_option(command, options,
                    "A stack of so many bidirectional GRUs, as rnn (1), double (2), triple (3)")
       ->excludes(model);
+}
+
+void add_model_options(CLI::App& command, ModelOptions& options) {
+  add_model_choice(command, options);
   add_classes_option(command, options);
   add_shared_model_options(command, options);
+}
+
+void add_size_options(CLI::App& command, ModelOptions& options) {
+  const ModelConfig defaults;
+  options.classes = kNotebookClasses;
+  command.add_option("--vocab", options.classes, "Classes of the softmax")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 10'000'000));
+  command.add_option("--units", options.units, "Of a GRU, a direction")
+      ->default_str(std::to_string(defaults.units))
+      ->check(CLI::Range(1, 8192));
+  command.add_option("--window", options.window, "Tokens that the model sees")
+      ->default_str(std::to_string(defaults.window))
+      ->check(CLI::Range(1, 4096));
 }
 
 CLI::Option* add_stack_option(CLI::App& command, ModelOptions& options, const std::string& help) {
@@ -33,6 +51,24 @@ void add_classes_option(CLI::App& command, ModelOptions& options) {
       .add_option("--vocab", options.classes,
                   "Classes of the softmax, if more than the data's tokens and 1")
       ->check(CLI::Range(2, 10'000'000));
+}
+
+void add_gru_option(CLI::App& command, ModelOptions& options) {
+  command
+      .add_option_function<std::string>(
+          "--gru",
+          [&options](const std::string& word) {
+            options.gru =
+                word == "stepwise" ? kernels::GruVersion::stepwise : kernels::GruVersion::automatic;
+          },
+          "fused: the fastest there is; stepwise: a product and passes over memory a step, as "
+          "frameworks do it off their fast path")
+      ->option_text("fused|stepwise [fused]")
+      ->check(CLI::IsMember({"fused", "stepwise"}));
+}
+
+const char* name(kernels::GruVersion version) {
+  return version == kernels::GruVersion::stepwise ? "stepwise" : "fused";
 }
 
 void add_shared_model_options(CLI::App& command, ModelOptions& options) {
@@ -51,8 +87,11 @@ ModelConfig make_config(const ModelOptions& options, int64_t classes) {
   ModelConfig config = default_config(options.stack ? "stack" : options.model);
   config.classes = classes;
   config.stack = options.stack.value_or(config.stack);
+  config.units = options.units.value_or(config.units);
+  config.window = options.window.value_or(config.window);
   config.heads = options.heads.value_or(config.heads);
   config.attention_width = options.attention_width.value_or(config.attention_width);
+  config.gru_version = options.gru;
   config.attention_sigmoid = !options.plain_scores;
   if (options.dropout) config.dropout = static_cast<float>(*options.dropout);
   return config;
@@ -77,7 +116,8 @@ void add_training_options(CLI::App& command, TrainingOptions& options) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
   command.add_option("--seed", options.seed, "Of weights, order and dropout")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(seed_number());
   command.add_option("--max-steps", options.max_steps, "Stop after so many steps in all")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--learning-rate", options.nadam.learning_rate, "Of Nadam")

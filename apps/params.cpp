@@ -12,8 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kNotebookClasses = 36011;
-
 struct Options {
   int64_t classes = kNotebookClasses;
   ModelOptions model;

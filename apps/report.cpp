@@ -1,13 +1,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "apps/commands.h"
 #include "apps/report/loss_svg.h"
 #include "apps/report/page.h"
 #include "apps/report/roll_svg.h"
 #include "apps/step_record.h"
+#include "apps/table_rows.h"
 #include "engine/atomic_file.h"
 #include "engine/error.h"
 #include "midi/piano_roll.h"
@@ -29,27 +29,9 @@ Examples:
   etude generate --checkpoint out/mine/triple/model.safetensors --out out/mine/triple.mid
   etude report out/mine)";
 
-Json read_table(const fs::path& path) {
-  std::ifstream file(path);
-  if (!file) throw Error(fmt::format("{}: cannot be read", path.string()));
-  Json table;
-  try {
-    table = Json::parse(file);
-    if (table.at("models").empty()) throw Error(fmt::format("{}: no model in it", path.string()));
-    for (const Json& model : table.at("models")) {
-      const fs::path name = model.at("name").get<std::string>();
-      if (name.empty() || name != name.filename())
-        throw Error(fmt::format("{}: \"{}\" is not a model's name", path.string(), name.string()));
-    }
-  } catch (const Json::exception& fault) {
-    throw Error(fmt::format("{}: {}", path.string(), fault.what()));
-  }
-  return table;
-}
-
-std::vector<std::string> names_of(const Json& table) {
+std::vector<std::string> names_of(const StoredTable& table) {
   std::vector<std::string> names;
-  for (const Json& model : table.at("models")) names.push_back(model.at("name"));
+  for (const TableRow& row : table.rows) names.push_back(row.name);
   return names;
 }
 
@@ -87,7 +69,7 @@ void report_on(const fs::path& folder) {
   try {
     for (const std::string& name : names)
       if (const fs::path midi = folder / (name + ".mid"); fs::exists(midi))
-        page.pieces.push_back(read_piece(midi, name, page.table.at("data").at("fs")));
+        page.pieces.push_back(read_piece(midi, name, page.table.json.at("data").at("fs")));
     html = to_html(page);
   } catch (const Json::exception& fault) {
     throw Error(fmt::format("{}: {}", (folder / "table.json").string(), fault.what()));

@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <map>
 
 #include "apps/commands.h"
 #include "apps/data_options.h"
 #include "apps/device_options.h"
-#include "apps/durations.h"
 #include "apps/machine.h"
 #include "apps/messages.h"
 #include "apps/model_options.h"
+#include "apps/table_formats.h"
 #include "apps/training_run.h"
 #include "engine/atomic_file.h"
 #include "engine/error.h"
@@ -22,18 +20,22 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kExamples =
-    R"(A step is one minibatch: putting it together (data), then forward, backward and update (model). The
-first step of each model sizes the memory (and on a GPU is captured) and is kept out of the median,
-the least and the most. A GPU's steps are timed by 64, each of which counts with their mean.
-The 4 epochs are measured where they were run and otherwise projected: the mean step, times the
-steps that 4 epochs have. The paper's figures are its Table I; its hardware is unnamed, and a
-part of them is its notebook's data handling.
+    R"(A step is one minibatch: putting it together (data), then forward, backward and update (model).
+The first steps (--warmup-steps) size the memory, fill the caches and on a GPU are captured; they are
+trained but not counted. A GPU's steps are timed by 64, each of which counts with their mean.
+With --repeats every model is trained so often from the same seed, the models by turns. The 4 epochs are
+measured where they were run and otherwise projected: the mean step, times the steps that 4 epochs
+have. The paper's figures are its Table I; its hardware is unnamed, and a part of them is its notebook's
+data handling: --as-published feeds as it does (files parsed and windows rebuilt for every 16 songs of
+every epoch), with the same minibatches and losses; the data column shows the difference.
 
 Examples:
-  etude table --data data/demo/midi --max-steps 20
+  etude table --data data/demo/midi --max-steps 20 --repeats 3
   etude table --data maestro-v3.0.0/maestro-v3.0.0.csv --sample 100 --json > table.json
   etude table --data data/demo/midi --out out/demo    keeps models and records, for `etude report`
-  etude table --data data/demo/midi --max-steps 20 --models rnn,triple --stack 5)";
+  etude table --data data/demo/midi --max-steps 20 --models rnn,triple --stack 5
+  etude table --data data/demo/midi --max-steps 20 --as-published
+  etude table --data data/demo/midi --max-steps 20 --models rnn,double --gru stepwise --markdown)";
 
 struct Options {
   DeviceOptions device;
@@ -42,25 +44,9 @@ struct Options {
   TrainingOptions training;
   std::vector<std::string> models = table_models();
   std::filesystem::path out;
-  bool json = false, force = false;
-  int threads = 0;
+  bool json = false, markdown = false, csv = false, force = false;
+  int threads = 0, repeats = 1;
 };
-
-struct Row {
-  RunFigures figures;
-  double peak_memory_mib;    // the host's
-  double device_memory_mib;  // arrays; 0 on the CPU
-};
-
-double paper_minutes(const std::string& model) {
-  static const std::map<std::string, double> minutes = {{"rnn", 79 + 39.0 / 60},
-                                                        {"attention", 19 + 15.0 / 60},
-                                                        {"single", 26 + 42.0 / 60},
-                                                        {"double", 18 + 33.0 / 60},
-                                                        {"triple", 20 + 28.0 / 60}};
-  const auto found = minutes.find(model);
-  return found == minutes.end() ? 0 : found->second;
-}
 
 // By row: the options of each model. A stack of --stack comes last.
 std::vector<ModelOptions> rows_of(const Options& o) {
@@ -95,34 +81,46 @@ void refuse_to_overwrite(const Options& o) {
                               path.string()));
 }
 
-Row run_row(const Options& o, const ModelOptions& row, const midi::Dataset& dataset,
-            const kernels::Stream& stream) {
+// One measurement; of the first one the folder keeps the model and its record.
+Repeat measure(const Options& o, const ModelOptions& row, int number, const midi::Dataset& dataset,
+               const kernels::Stream& stream) {
   forget_peak_memory();
   const std::string name = row_name(row);
-  const auto folder = o.out.empty() ? o.out : o.out / name;
+  const auto folder = o.out.empty() || number > 0 ? std::filesystem::path() : o.out / name;
   if (!folder.empty()) prepare_folder(folder);
   Model model(make_config(row, dataset.vocabulary));
   model.initialise(o.training.seed);
   TrainingOptions training = o.training;
   training.roll = o.data.roll.over({});
   Trainer trainer(dataset, model, training, stream);
-  run_training(trainer, name, folder, "`etude train --resume` can go on with it");
-  return {figures_of(trainer, name, model.params().parameter_count()), peak_memory_mib(),
-          static_cast<double>(trainer.device_bytes()) / (1 << 20)};
+  const std::string title =
+      o.repeats > 1 ? fmt::format("{} ({}/{})", name, number + 1, o.repeats) : name;
+  run_training(trainer, title, folder, "`etude train --resume` can go on with it");
+  Repeat repeat{figures_of(trainer, name, model.params().parameter_count()),
+                {},
+                peak_memory_mib(),
+                static_cast<double>(trainer.device_bytes()) / (1 << 20)};
+  for (const StepReport& step : timed_steps(trainer.record(), training.warmup_steps))
+    repeat.step_ms.push_back(step.total_ms());
+  return repeat;
 }
 
-Json to_json(const Row& row) {
-  Json json = to_json(row.figures);
-  const double paper = paper_minutes(row.figures.model);
-  json["paper_minutes"] = paper > 0 ? Json(paper) : Json();
-  json["peak_memory_mib"] = row.peak_memory_mib;
-  json["device_memory_mib"] = row.device_memory_mib > 0 ? Json(row.device_memory_mib) : Json();
-  return json;
+// The models by turns, so that what disturbs the machine meets all of them alike.
+std::vector<TableRow> measure_all(const Options& o, const midi::Dataset& dataset,
+                                  const kernels::Stream& stream) {
+  const std::vector<ModelOptions> models = rows_of(o);
+  std::vector<std::vector<Repeat>> repeats(models.size());
+  for (int number = 0; number < o.repeats; ++number)
+    for (size_t i = 0; i < models.size(); ++i)
+      repeats[i].push_back(measure(o, models[i], number, dataset, stream));
+  std::vector<TableRow> rows;
+  for (const auto& of_model : repeats) rows.push_back(make_row(of_model));
+  return rows;
 }
 
 Json to_json(const Options& o, const midi::Dataset& dataset, double seconds_to_read,
-             const std::vector<Row>& rows) {
-  Json json;
+             const std::vector<TableRow>& rows) {
+  Json json = table_head();
   json["machine"] = to_json(this_machine());
   json["data"] = {{"path", o.data.path.string()},        {"songs", dataset.songs.size()},
                   {"skipped", dataset.skipped.size()},   {"samples", dataset.samples()},
@@ -133,62 +131,37 @@ Json to_json(const Options& o, const midi::Dataset& dataset, double seconds_to_r
                       {"song_group", o.training.song_group},
                       {"seed", o.training.seed},
                       {"max_steps", o.training.max_steps},
+                      {"warmup_steps", o.training.warmup_steps},
+                      {"repeats", o.repeats},
+                      {"as_published", o.training.as_published},
+                      {"gru", name(o.model.gru)},
                       {"dropout", o.model.dropout.value_or(0.3)},
                       {"learning_rate", o.training.nadam.learning_rate},
                       {"device", name(o.device.device)},
                       {"device_name", device_name(o.device.device)},
                       {"precision", name(o.device.precision)}};
-  for (const Row& row : rows) json["models"].push_back(to_json(row));
+  for (const TableRow& row : rows) json["models"].push_back(to_json(row));
   return json;
 }
 
-std::string losses(const std::vector<double>& epochs) {
-  std::string text;
-  for (const double loss : epochs) text += fmt::format("{}{:.2f}", text.empty() ? "" : " ", loss);
-  return text;
-}
-
-// The paper's Table I: what it says, beside what was measured here.
-std::string text_table(const std::vector<Row>& rows) {
-  size_t wide = 16;
-  for (const Row& row : rows) wide = std::max(wide, losses(row.figures.epoch_losses).size());
-  std::string text =
-      fmt::format("{:<12}{:>11} {:>6}  {:<{}} {:>8} {:>8} {:>8} {:>7} {:>8}  {:<17} {:>6}\n",
-                  "model", "parameters", "steps", "loss by epoch", wide, "ms/step", "least", "most",
-                  "data", "model", "4 epochs, min:s", "paper");
-  for (const Row& row : rows) {
-    const RunFigures& f = row.figures;
-    const double paper = paper_minutes(f.model);
-    text += fmt::format(
-        "{:<12}{:>11} {:>6}  {:<{}} {:>8.1f} {:>8.1f} {:>8.1f} {:>7.3f} {:>8.1f}  {:<17} {:>6}\n",
-        f.model, f.parameters, f.steps, losses(f.epoch_losses), wide, f.times.median, f.times.min,
-        f.times.max, f.times.data, f.times.model,
-        fmt::format("{} {}", clock_time(f.minutes_four_epochs),
-                    f.projected ? "projected" : "measured"),
-        paper > 0 ? clock_time(paper) : "");
-  }
-  return text;
-}
-
 // "; on the device (NVIDIA H100, tf32): 812 MiB"
-std::string on_device(const Options& o, double memory_mib) {
+std::string on_device(const Options& o, const std::vector<TableRow>& rows) {
   if (o.device.device == kernels::Device::cpu) return {};
+  const double most = std::ranges::max(rows, {}, &TableRow::device_memory_mib).device_memory_mib;
   return fmt::format("; on the device ({}, {}): {:.0f} MiB", device_name(o.device.device),
-                     name(o.device.precision), memory_mib);
+                     name(o.device.precision), most);
 }
 
-void print_table(const Options& o, const midi::Dataset& dataset, double seconds_to_read,
-                 const std::vector<Row>& rows) {
+// What was measured, on what: two lines.
+std::string facts(const Options& o, const midi::Dataset& dataset, double seconds_to_read,
+                  const std::vector<TableRow>& rows) {
   const Machine machine = this_machine();
-  double peak = 0, device = 0;
-  for (const Row& row : rows) {
-    peak = std::max(peak, row.peak_memory_mib);
-    device = std::max(device, row.device_memory_mib);
-  }
-  fmt::print("{}: {} pieces, {} samples, {} tokens, read in {:.2f} s\n", o.data.path.string(),
-             dataset.songs.size(), dataset.samples(), dataset.vocabulary.size(), seconds_to_read);
-  fmt::print("minibatches of {}; {}, threads: {}; peak memory {:.0f} MiB{}\n\n{}", o.training.batch,
-             machine.processor, machine.threads, peak, on_device(o, device), text_table(rows));
+  return fmt::format("{}: {} pieces, {} samples, {} tokens, read in {:.2f} s\n",
+                     o.data.path.string(), dataset.songs.size(), dataset.samples(),
+                     dataset.vocabulary.size(), seconds_to_read) +
+         fmt::format("minibatches of {}{}; GRU: {}; {}, threads: {}{}\n", o.training.batch,
+                     o.training.as_published ? ", fed as published" : "", name(o.model.gru),
+                     machine.processor, machine.threads, on_device(o, rows));
 }
 
 void table(const Options& o) {
@@ -201,11 +174,21 @@ void table(const Options& o) {
   if (!o.out.empty()) prepare_folder(o.out);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::vector<Row> rows;
-  for (const ModelOptions& row : rows_of(o)) rows.push_back(run_row(o, row, dataset, stream.get()));
+  const std::vector<TableRow> rows = measure_all(o, dataset, stream.get());
+  const std::string about = facts(o, dataset, seconds, rows);
   const std::string json = dump(to_json(o, dataset, seconds, rows)) + "\n";
-  if (!o.out.empty()) write_file(o.out / "table.json", json);
-  o.json ? fmt::print("{}", json) : print_table(o, dataset, seconds, rows);
+  const std::string csv = csv_table(rows);
+  const std::string markdown =
+      about + "\n" + markdown_table(rows) + "\n" + table_legend(rows) + "\n";
+  if (!o.out.empty()) {
+    write_file(o.out / "table.json", json);
+    write_file(o.out / "table.csv", csv);
+    write_file(o.out / "table.md", markdown);
+  }
+  fmt::print("{}", o.json       ? json
+                   : o.csv      ? csv
+                   : o.markdown ? markdown
+                                : about + "\n" + text_table(rows));
 }
 
 }  // namespace
@@ -224,13 +207,28 @@ void add_table(CLI::App& program) {
   add_stack_option(*command, options->model, "Also a stack of so many bidirectional GRUs");
   add_classes_option(*command, options->model);
   add_shared_model_options(*command, options->model);
+  add_gru_option(*command, options->model);
   add_training_options(*command, options->training);
+  command->add_option("--warmup-steps", options->training.warmup_steps, "Steps not counted")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--repeats", options->repeats, "Measurements of each model, by turns")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  command->add_flag("--as-published", options->training.as_published,
+                    "Feed as the paper's notebook: files parsed again in every epoch");
   add_threads_option(*command, options->threads);
   add_device_options(*command, options->device);
-  auto* out = command->add_option("--out", options->out,
-                                  "Folder for table.json and, below it, each model and its record");
+  auto* out =
+      command->add_option("--out", options->out,
+                          "Folder for table.json, table.csv and table.md and, below it, each "
+                          "model and its record");
   command->add_flag("--force", options->force, "Replace the table in --out")->needs(out);
-  command->add_flag("--json", options->json, "The table as JSON");
+  auto* json = command->add_flag("--json", options->json, "The table as JSON");
+  auto* csv = command->add_flag("--csv", options->csv, "The table as CSV")->excludes(json);
+  command->add_flag("--markdown", options->markdown, "The table as Markdown")
+      ->excludes(json)
+      ->excludes(csv);
   command->footer(kExamples);
   command->callback([options] { table(*options); });
 }

@@ -83,6 +83,11 @@ void train(const Options& o) {
   Trainer trainer(dataset, model, training, stream.get());
   prepare_folder(o.out);
   if (o.resume) trainer.resume(o.out);
+  if (trainer.finished())
+    tell_line(
+        fmt::format("{}: this run is finished, all of its {} steps were made; more --epochs "
+                    "or --max-steps would go on",
+                    o.out.string(), trainer.last_step()));
   const std::string name = model.config().model;
   run_training(trainer, name, o.out, "the same command with --resume goes on");
   const RunFigures figures = figures_of(trainer, name, model.params().parameter_count());
@@ -96,6 +101,7 @@ void add_train(CLI::App& program) {
   auto options = std::make_shared<Options>();
   add_data_options(*command, options->data);
   add_model_options(*command, options->model);
+  add_gru_option(*command, options->model);
   add_training_options(*command, options->training);
   add_threads_option(*command, options->threads);
   add_device_options(*command, options->device);

@@ -72,7 +72,10 @@ Trainer::Trainer(const midi::Dataset& dataset, Model& model, const TrainingOptio
   last_step_ = std::min(last_step_, most);
   inputs_.resize(static_cast<size_t>(options.batch * midi::kWindow));
   targets_.resize(static_cast<size_t>(options.batch));
-  if (stream.device != kernels::Device::cpu) session_.set_tokens(dataset.tokens);
+  if (options.as_published)
+    feed_.emplace(dataset, options.roll, options.song_group, options.batch);
+  else if (stream.device != kernels::Device::cpu)
+    session_.set_tokens(dataset.tokens);
   begin_epoch(0);
 }
 
@@ -100,15 +103,26 @@ int64_t Trainer::steps_of_epochs(int epochs) {
 void Trainer::begin_epoch(int epoch, int64_t position) {
   epoch_ = epoch;
   position_ = position;
+  if (feed_) return read_up_to(epoch, position);
   order_ = midi::epoch_order(dataset_, options_.seed, epoch, options_.song_group, options_.batch);
   if (session_.stream().device != kernels::Device::cpu)
     session_.plan(std::span(order_).subspan(static_cast<size_t>(position * options_.batch)),
                   options_.batch, midi::kWindow);
 }
 
+void Trainer::read_up_to(int epoch, int64_t position) {
+  feed_->begin_epoch(options_.seed, epoch);
+  while (position > 0) {
+    if (feed_->left() == 0) feed_->read_group();
+    const int64_t skipped = std::min(position, feed_->left());
+    feed_->skip(skipped);
+    position -= skipped;
+  }
+}
+
 void Trainer::advance() {
-  if (session_.stream().device == kernels::Device::cpu)
-    step_on_cpu();
+  if (feed_ || session_.stream().device == kernels::Device::cpu)
+    step_from_host();
   else
     steps_on_device();
   if (position_ == steps_of_epoch(epoch_)) {
@@ -117,11 +131,20 @@ void Trainer::advance() {
   }
 }
 
-double Trainer::gather_minibatch() {
+void Trainer::step_from_host() {
+  const kernels::Span step(kernels::SpanKind::step, "step");
+  const double data_ms = feed_ ? read_minibatch() : gather_minibatch();
   const auto start = Clock::now();
+  const Batch batch{options_.batch, midi::kWindow, inputs_.data(), targets_.data()};
+  const double loss = session_.train_step(batch);
+  record(loss, data_ms, milliseconds(Clock::now() - start));
+}
+
+double Trainer::gather_minibatch() {
   const kernels::Span stage(kernels::SpanKind::stage, "data");
   const kernels::KernelSpan span("gather_minibatch",
                                  kernels::cost::windows(options_.batch, midi::kWindow));
+  const auto start = Clock::now();
   for (int i = 0; i < options_.batch; ++i) {
     const int64_t offset = order_[static_cast<size_t>(position_ * options_.batch + i)];
     std::copy_n(dataset_.input(offset), midi::kWindow, inputs_.data() + i * midi::kWindow);
@@ -130,13 +153,18 @@ double Trainer::gather_minibatch() {
   return milliseconds(Clock::now() - start);
 }
 
-void Trainer::step_on_cpu() {
-  const kernels::Span step(kernels::SpanKind::step, "step");
-  const double data_ms = gather_minibatch();
-  const auto start = Clock::now();
-  const Batch batch{options_.batch, midi::kWindow, inputs_.data(), targets_.data()};
-  const double loss = session_.train_step(batch);
-  record(loss, data_ms, milliseconds(Clock::now() - start));
+// A group's reading is shared out among its minibatches, so that few steps tell what many cost.
+double Trainer::read_minibatch() {
+  const kernels::Span stage(kernels::SpanKind::stage, "data");
+  const kernels::KernelSpan span("read_minibatch");
+  auto start = Clock::now();
+  if (feed_->left() == 0) {
+    while (feed_->left() == 0) feed_->read_group();
+    group_ms_ = milliseconds(Clock::now() - start) / static_cast<double>(feed_->left());
+    start = Clock::now();
+  }
+  feed_->next(inputs_.data(), targets_.data());
+  return group_ms_ + milliseconds(Clock::now() - start);
 }
 
 // The minibatches are put together on the device: that is part of the step there.
@@ -144,7 +172,9 @@ void Trainer::steps_on_device() {
   constexpr int64_t kAtOnce = 64;
   const int64_t left = std::min(last_step_ - step_, steps_of_epoch(epoch_) - position_);
   const bool gpu = session_.stream().device == kernels::Device::cuda;
-  const int64_t count = step_ == 0 || !gpu ? 1 : std::min(left, kAtOnce);
+  const int64_t warm = options_.warmup_steps - step_;
+  const int64_t most = step_ == 0 || !gpu ? 1 : warm > 0 ? std::min(warm, kAtOnce) : kAtOnce;
+  const int64_t count = std::min(left, most);
   const auto start = Clock::now();
   const std::vector<double> losses = session_.run(count);
   const double ms = milliseconds(Clock::now() - start) / static_cast<double>(count);

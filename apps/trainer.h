@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "engine/session.h"
 #include "layers/models.h"
 #include "midi/dataset.h"
+#include "midi/published_feed.h"
 
 namespace etude::apps {
 
@@ -24,7 +26,9 @@ struct TrainingOptions {
   int64_t max_steps = 0;  // stop after so many in all; 0: after the last epoch
   kernels::NadamOptions nadam;
   EmbeddingUpdate embedding_update = EmbeddingUpdate::dense;
-  midi::RollOptions roll;  // how the data was read, for the checkpoint
+  midi::RollOptions roll;     // how the data was read, for the checkpoint
+  bool as_published = false;  // minibatches by midi::PublishedFeed: the same, at its cost
+  int64_t warmup_steps = 3;   // that no figure counts, nor shares its time with one that does
 };
 
 class Trainer {
@@ -57,9 +61,11 @@ class Trainer {
  private:
   int64_t steps_of_epoch(int epoch);
   void begin_epoch(int epoch, int64_t position = 0);
-  double gather_minibatch();  // ms
-  void step_on_cpu();
+  void step_from_host();
   void steps_on_device();
+  double gather_minibatch();  // ms
+  double read_minibatch();    // the same as published
+  void read_up_to(int epoch, int64_t position);
   void record(double loss, double data_ms, double model_ms);
   void go_to_step(int64_t step);
   Metadata identity() const;  // what a resumed run must agree with
@@ -73,6 +79,8 @@ class Trainer {
   int epoch_ = 0;
   int64_t position_ = 0;  // in the epoch, in minibatches
   int64_t step_ = 0, last_step_ = 0;
+  std::optional<midi::PublishedFeed> feed_;
+  double group_ms_ = 0;  // of its reading, a minibatch's share
   std::vector<int32_t> inputs_, targets_;
   StepRecord record_;
 };

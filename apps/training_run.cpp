@@ -8,6 +8,7 @@
 
 #include "apps/durations.h"
 #include "apps/progress.h"
+#include "apps/statistics.h"
 #include "apps/stop_request.h"
 #include "engine/atomic_file.h"
 #include "engine/error.h"
@@ -23,12 +24,6 @@ double recent_loss(const StepRecord& record) {
   double sum = 0;
   for (size_t i = record.size() - count; i < record.size(); ++i) sum += record[i].loss_per_sample;
   return count ? sum / static_cast<double>(count) : 0;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 void tell_epoch(Progress& progress, const Trainer& trainer) {
@@ -82,16 +77,20 @@ void run_training(Trainer& trainer, const std::string& title, const std::filesys
   }
 }
 
-StepTimes step_times(const StepRecord& record) {
+StepRecord timed_steps(const StepRecord& record, int64_t warmup) {
+  const auto last = std::max<int64_t>(std::ssize(record) - 1, 0);
+  return {record.begin() + std::min(warmup, last), record.end()};
+}
+
+StepTimes step_times(const StepRecord& record, int64_t warmup) {
   StepTimes times;
   if (record.empty()) return times;
   times.first = record.front().total_ms();
-  const auto warm = record.begin() + (record.size() > 1 ? 1 : 0);
   std::vector<double> total, data, model;
-  for (auto r = warm; r != record.end(); ++r) {
-    total.push_back(r->total_ms());
-    data.push_back(r->data_ms);
-    model.push_back(r->model_ms);
+  for (const StepReport& r : timed_steps(record, warmup)) {
+    total.push_back(r.total_ms());
+    data.push_back(r.data_ms);
+    model.push_back(r.model_ms);
   }
   times.median = median(total);
   times.data = median(data);
@@ -112,7 +111,7 @@ RunFigures figures_of(Trainer& trainer, const std::string& name, int64_t paramet
   f.steps_of_four_epochs = trainer.steps_of_epochs(kPaperEpochs);
   f.epoch_losses = epoch_losses(record);
   f.last_loss = recent_loss(record);
-  f.times = step_times(record);
+  f.times = step_times(record, trainer.options().warmup_steps);
   for (const StepReport& r : record) f.minutes += r.total_ms() / 60000;
   f.projected = f.steps != f.steps_of_four_epochs;
   f.minutes_four_epochs =

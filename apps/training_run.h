@@ -21,13 +21,15 @@ void prepare_folder(const std::filesystem::path& folder);
 void run_training(Trainer& trainer, const std::string& title, const std::filesystem::path& folder,
                   const std::string& how_to_resume);
 
-// The first step is apart: it sizes the arena and warms the caches.
+// Of the steps behind the warm-up, or of the last one where there are no more: the first ones size
+// the arena, warm the caches and, on a GPU, are captured.
 struct StepTimes {
   double first = 0, median = 0, min = 0, max = 0;  // ms
   double data = 0, model = 0;                      // the median's parts: each one's own median
   double mean = 0;
 };
-StepTimes step_times(const StepRecord& record);
+StepRecord timed_steps(const StepRecord& record, int64_t warmup);
+StepTimes step_times(const StepRecord& record, int64_t warmup);
 
 struct RunFigures {
   std::string model;

@@ -317,8 +317,9 @@ stage_sanitizer() {
 
 stage_kernels() {
   begin_stage kernels
-  part kernels 240 "$work/result.json" "$bench" --device "$device" --json "$work/result.json" "${small[@]}"
-  grep -E '^op |^ceiling|(moon|aim|must|missed)$' "$work/log" >&2
+  part kernels 240 "$work/result.json" "$bench" --device "$device" --precision "$precisions" \
+    --benchmark_out="$work/result.json" "${small[@]}" "${bench_time[@]}"
+  grep -E '^benchmark |^ceiling|(moon|aim|must|missed)$' "$work/log" >&2
   part pytorch 280 "$work/result.json" "$python" bench/peers/gpu_torch.py operations "${torch_device[@]}" \
     --precision "$precisions" --json "$work/result.json" "${small[@]}"
   end_stage
@@ -372,7 +373,7 @@ run() {
   local failed=() name
   python=${ETUDE_PYTHON-$(command -v python3)} || die "no python3 here"
   device=cuda steps=2000 curve_steps=300 curve_device=cuda curve_model=triple
-  small=() batch=() table_steps=() torch_device=() torch_rounds=(--rounds 2 --compile-seconds 60) etude_device=(--device cuda)
+  small=() bench_time=(--benchmark_min_time=0.03) batch=() table_steps=() torch_device=() torch_rounds=(--rounds 2 --compile-seconds 60) etude_device=(--device cuda)
   curve_more=(--limit 0.02)
   if [ -n "$dry" ]; then dry_settings; else
     nvidia-smi -L >/dev/null 2>&1 || die "no GPU here: nvidia-smi finds none (dry runs anywhere)"
@@ -398,7 +399,7 @@ run() {
 dry_settings() {
   device=simt out=${out:-build/gpu-dry} steps=2 curve_steps=25 curve_device=cpu curve_model=attention
   precisions=fp32 models=attention
-  small=(--small) batch=(--batch 8) table_steps=(--max-steps 2) torch_device=(--device cpu)
+  small=(--small) bench_time=() batch=(--batch 8) table_steps=(--max-steps 2) torch_device=(--device cpu)
   torch_rounds=(--rounds 1 --repetitions 1 --steps 2 --warmup 1 --modes eager --etude-steps 12)
   etude_device=(--device cpu)
   curve_more=(--limit 1)

@@ -5,13 +5,20 @@
 // B batch rows, T steps, F features, V classes. One file an operation: ops_NAME.cpp.
 
 #include "engine/tape.h"
+#include "kernels/gru.h"
 
 namespace etude::ops {
 
 // ids [B, T], each below V, alive until backward; table [V, F] -> [B, T, F]. On a device nobody
 // checks the ids, and `index` is kernels::embedding_index() of them, or null in inference.
-Tensor embedding(Tape& tape, const Tensor& table, const int32_t* ids, const int32_t* index,
-                 int64_t batch, int64_t time);
+// `distinct` are the ids' rows, on the CPU, for ops that can do with them; or null.
+struct TokenIds {
+  int64_t batch, time;
+  const int32_t* ids;
+  const int32_t* index = nullptr;
+  const kernels::DistinctRows* distinct = nullptr;
+};
+Tensor embedding(Tape& tape, const Tensor& table, const TokenIds& tokens);
 
 struct GruDirection {
   Tensor kernel, recurrent_kernel, bias, recurrent_bias;  // kernels/gru.h gives the shapes
@@ -20,7 +27,8 @@ enum class GruOutput { sequence, last };
 
 // x [B, T, F] -> [B, T, 2 H], or [B, 2 H]: the forward state at T-1 beside the backward one at 0
 Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forward,
-                         const GruDirection& backward, GruOutput output);
+                         const GruDirection& backward, GruOutput output,
+                         kernels::GruVersion version = kernels::GruVersion::automatic);
 
 struct AttentionOptions {
   int64_t width = 50;

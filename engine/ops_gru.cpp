@@ -25,14 +25,22 @@ GruWeights weights_of(const GruDirection& d) {
 void run_direction(Tape& tape, const Tensor& x, const GruDirection& d, const GruShape& shape,
                    const Tensor& y, int64_t column) {
   const int64_t steps = shape.batch * shape.time, stride = y.shape().back();
-  const cpu::GruSaved saved{tape.scratch(steps * 3 * shape.units),
-                            tape.scratch(steps * shape.units), tape.scratch(steps * shape.units)};
+  // A step at a time is how others do it: from x.
+  const bool stepwise = shape.version == GruVersion::stepwise;
+  const RowsOfTable of_table = stepwise ? RowsOfTable{} : x.node()->of_table;
+  const Tensor source = of_table.rows ? Tensor(of_table.rows) : x;
+  const cpu::GruInput input{source.data(), of_table.distinct};
+  const cpu::GruSaved saved{
+      tape.scratch(steps * 3 * shape.units), tape.scratch(steps * shape.units),
+      tape.scratch(steps * shape.units),
+      of_table.rows ? tape.scratch(source.size(0) * 3 * shape.units) : nullptr};
   const GruWeights weights{d.kernel.data(), d.recurrent_kernel.data(), d.bias.data(),
                            d.recurrent_bias.data()};
-  const KernelSpan span("gru_forward", cost::gru_forward(shape, 1, steps));
-  cpu::gru_forward(shape, weights, x.data(), y.data() + column, stride, saved);
+  const int64_t rows_read = input.distinct ? input.distinct->count : steps;
+  const KernelSpan span("gru_forward", cost::gru_forward(shape, 1, rows_read));
+  cpu::gru_forward(shape, weights, input, y.data() + column, stride, saved);
   tape.record([=, &tape] {
-    const auto dx = tape.gradient(x);
+    const auto dx = tape.gradient(source);
     const auto dkernel = tape.gradient(d.kernel);
     const cpu::GruGradients gradients{dx.data,
                                       dx.write,
@@ -41,8 +49,8 @@ void run_direction(Tape& tape, const Tensor& x, const GruDirection& d, const Gru
                                       tape.gradient(d.bias).data,
                                       tape.gradient(d.recurrent_bias).data,
                                       dkernel.write};
-    const KernelSpan backward("gru_backward", cost::gru_backward(shape, 1, steps));
-    cpu::gru_backward(shape, weights, x.data(), y.grad() + column, stride, saved, gradients);
+    const KernelSpan backward("gru_backward", cost::gru_backward(shape, 1, rows_read));
+    cpu::gru_backward(shape, weights, input, y.grad() + column, stride, saved, gradients);
   });
 }
 
@@ -79,7 +87,7 @@ void run_on_device(Tape& tape, const Tensor& x, const GruDirection (&directions)
 }  // namespace
 
 Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forward,
-                         const GruDirection& backward, GruOutput output) {
+                         const GruDirection& backward, GruOutput output, GruVersion version) {
   require_rank("gru", "input", x, 3);
   const int64_t batch = x.size(0), time = x.size(1), in = x.size(2);
   const int64_t units = forward.recurrent_kernel.size(0);
@@ -89,7 +97,8 @@ Tensor bidirectional_gru(Tape& tape, const Tensor& x, const GruDirection& forwar
                  .time = time,
                  .in = in,
                  .units = units,
-                 .last_only = output == GruOutput::last};
+                 .last_only = output == GruOutput::last,
+                 .version = version};
   const Tensor y = output == GruOutput::last ? tape.make({batch, 2 * units})
                                              : tape.make({batch, time, 2 * units});
   if (!tape.on_cpu()) {

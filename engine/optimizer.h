@@ -20,6 +20,10 @@ class Nadam {
   // the embedding's parameter and ids [count] the rows that the minibatch names.
   void update(ParamSet& params, const Parameter* table, const int32_t* ids, int64_t count);
 
+  // The update of all parameters but the table's. The state stays as it is: see advance().
+  void update_others(ParamSet& params, const Parameter& table,
+                     const kernels::NadamStep& scalars) const;
+
   // The same on a device, in its stream: `scalars` lies in the device's memory, and `index` is
   // kernels::embedding_index() of `count` ids. The state stays as it is: see advance().
   void update_on_device(const kernels::Stream& stream, ParamSet& params, const Parameter& table,

@@ -22,23 +22,19 @@ Parameter& ParamSet::add(std::string name, Shape shape) {
 
 void ParamSet::allocate(Buffer& buffer) {
   if (buffer.data) return;
-  const int64_t bytes = flat_size_ * static_cast<int64_t>(sizeof(float));
-  if (stream_.device == kernels::Device::cpu) {
-    buffer.host.assign(static_cast<size_t>(flat_size_), 0.0f);
-    buffer.data = buffer.host.data();
-  } else {
-    buffer.device = DeviceMemory(stream_, bytes);
-    buffer.data = buffer.device.as<float>();
-    kernels::clear(stream_, buffer.data, bytes);
-  }
+  buffer.memory = DeviceMemory(stream_, flat_bytes());
+  buffer.data = buffer.memory.as<float>();
+  kernels::clear(stream_, buffer.data, flat_bytes());
 }
 
-void ParamSet::upload(Buffer& buffer) {
-  if (buffer.host.empty()) return;
-  const auto bytes = static_cast<int64_t>(buffer.host.size() * sizeof(float));
-  if (!buffer.device) buffer.device = DeviceMemory(stream_, bytes);
-  buffer.data = buffer.device.as<float>();
-  kernels::copy_to_device(stream_, buffer.data, buffer.host.data(), bytes);
+// From the CPU to the device.
+void ParamSet::move(Buffer& buffer) {
+  if (!buffer.data) return;
+  DeviceMemory there(stream_, flat_bytes());
+  kernels::copy_to_device(stream_, there.as<float>(), buffer.data, flat_bytes());
+  kernels::synchronize(stream_);
+  buffer.memory = std::move(there);
+  buffer.data = buffer.memory.as<float>();
 }
 
 void ParamSet::point_nodes() {
@@ -61,11 +57,9 @@ void ParamSet::allocate_training() {
 
 void ParamSet::move_to(const kernels::Stream& stream) {
   if (stream.device == stream_.device) return;
-  if (stream_.device != kernels::Device::cpu)
-    throw Error("parameters move from the CPU to a device, not back");
+  if (!on_cpu()) throw Error("parameters move from the CPU to a device, not back");
   stream_ = stream;
-  for (Buffer* buffer : {&values_, &gradients_, &first_moments_, &second_moments_}) upload(*buffer);
-  kernels::synchronize(stream_);
+  for (Buffer* buffer : {&values_, &gradients_, &first_moments_, &second_moments_}) move(*buffer);
   point_nodes();
 }
 
@@ -83,17 +77,19 @@ ParamSet::Buffer& ParamSet::buffer(Flat flat) {
 }
 
 float* ParamSet::on_host(Flat flat) {
+  if (settle_) settle_();
   Buffer& b = buffer(flat);
+  if (on_cpu()) return b.data;
   b.host.resize(static_cast<size_t>(flat_size_));
-  if (b.device)
-    kernels::copy_to_host(stream_, b.host.data(), b.data,
-                          flat_size_ * static_cast<int64_t>(sizeof(float)));
+  if (b.data) kernels::copy_to_host(stream_, b.host.data(), b.data, flat_bytes());
   return b.host.data();
 }
 
 void ParamSet::from_host(Flat flat) {
-  if (stream_.device == kernels::Device::cpu) return;
-  upload(buffer(flat));
+  if (on_cpu()) return;
+  Buffer& b = buffer(flat);
+  allocate(b);
+  kernels::copy_to_device(stream_, b.data, b.host.data(), flat_bytes());
   kernels::synchronize(stream_);
 }
 
@@ -106,7 +102,7 @@ Parameter* ParamSet::find(const std::string& name) {
 int64_t ParamSet::device_bytes() const {
   int64_t total = 0;
   for (const Buffer* b : {&values_, &gradients_, &first_moments_, &second_moments_})
-    total += b->device.bytes();
+    total += b->memory.bytes();
   return total;
 }
 

@@ -4,7 +4,9 @@
 // and the optimiser's two moments: one optimiser launch, one file, one range for everything.
 
 #include <deque>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/memory.h"
@@ -49,6 +51,8 @@ class ParamSet {
   // For files: the same numbers where the host can read them, and, after writing them, back. On
   // the CPU this is the same memory.
   enum class Flat { values, gradients, first_moments, second_moments };
+  // Called by on_host() first: a session finishes there what it has put off.
+  void before_host_access(std::function<void()> settle) { settle_ = std::move(settle); }
   float* on_host(Flat flat);
   void from_host(Flat flat);
 
@@ -61,15 +65,18 @@ class ParamSet {
 
  private:
   struct Buffer {
-    std::vector<float> host;
-    DeviceMemory device;
-    float* data = nullptr;  // the device's, or the host's on the CPU
+    DeviceMemory memory;
+    std::vector<float> host;  // a copy, where the memory is not the host's
+    float* data = nullptr;
   };
+  bool on_cpu() const { return stream_.device == kernels::Device::cpu; }
+  int64_t flat_bytes() const { return flat_size_ * static_cast<int64_t>(sizeof(float)); }
   Buffer& buffer(Flat flat);
   void allocate(Buffer& buffer);
-  void upload(Buffer& buffer);
+  void move(Buffer& buffer);
   void point_nodes();
 
+  std::function<void()> settle_;
   kernels::Stream stream_;
   std::deque<Parameter> parameters_;
   int64_t flat_size_ = 0;

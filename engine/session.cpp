@@ -6,12 +6,25 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
 #include "engine/resident.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 #include "kernels/embedding.h"
 
 namespace etude {
 
 using kernels::Stream;
+
+namespace {
+
+kernels::DistinctRows distinct_rows(const kernels::EmbeddingShape& shape, const int32_t* ids,
+                                    std::vector<int32_t>& memory) {
+  const kernels::Span stage(kernels::SpanKind::stage, "data");
+  const kernels::KernelSpan span("distinct_rows", kernels::cost::distinct_rows(shape));
+  memory.resize(static_cast<size_t>(kernels::cpu::distinct_rows_size(shape)));
+  return kernels::cpu::distinct_rows(shape, ids, memory.data());
+}
+
+}  // namespace
 
 template <typename Work>
 auto Session::with_plan(const Work& work) {
@@ -34,12 +47,17 @@ Session::Session(ParamSet& params, const Parameter& table, Network network, Nada
       network_(std::move(network)),
       optimizer_(std::move(optimizer)),
       seed_(seed),
-      arena_(stream) {
+      arena_(stream),
+      late_table_(params, table) {
   with_plan([&] { params.move_to(stream); });
   if (!on_cpu()) resident_ = std::make_unique<Resident>(stream);
+  params_.before_host_access([this] { late_table_.settle(); });
 }
 
-Session::~Session() = default;
+Session::~Session() {
+  late_table_.settle();
+  params_.before_host_access({});
+}
 
 Tensor Session::forward_and_backward(const Batch& batch, const Tape::Randomness& randomness) {
   tape_.begin(Mode::training, randomness);
@@ -51,11 +69,30 @@ Tensor Session::forward_and_backward(const Batch& batch, const Tape::Randomness&
 }
 
 double Session::train_step(const Batch& batch) {
-  if (!on_cpu()) return train_on_device(batch);
+  return on_cpu() ? train_on_cpu(batch) : train_on_device(batch);
+}
+
+double Session::train_on_cpu(const Batch& batch) {
   params_.allocate_training();
+  const kernels::EmbeddingShape ids{table_.node.shape[0], table_.node.shape[1],
+                                    batch.size * batch.time};
+  ops::require_below("embedding", "id", batch.inputs, ids.count, ids.classes);
+  const auto rows = distinct_rows(ids, batch.inputs, distinct_);
+  Batch with_rows = batch;
+  with_rows.distinct = &rows;
+  const bool late = late_table();
+  if (late) late_table_.catch_up(rows);
+  tape_.leave_row_gradients(late);
   const auto step = static_cast<uint32_t>(optimizer_.state().step + 1);
-  const Tensor losses = forward_and_backward(batch, {.seed = seed_, .step = step});
-  optimizer_.update(params_, &table_, batch.inputs, batch.size * batch.time);
+  const Tensor losses = forward_and_backward(with_rows, {.seed = seed_, .step = step});
+  if (late) {
+    const kernels::NadamStep scalars = optimizer_.next_steps(1).front();
+    late_table_.update(scalars, rows, tape_.row_gradients());
+    optimizer_.update_others(params_, table_, scalars);
+    optimizer_.advance(1);
+  } else {
+    optimizer_.update(params_, &table_, batch.inputs, ids.count);
+  }
   double sum = 0;
   for (int64_t i = 0; i < losses.count(); ++i) sum += losses.data()[i];
   return sum;
@@ -157,6 +194,7 @@ std::span<const float> Session::to_host(const Tensor& x, std::vector<float>& mem
 }
 
 std::span<const float> Session::logits(const Batch& batch) {
+  late_table_.settle();
   return with_plan([&] {
     tape_.begin_inference();
     return to_host(network_.logits(tape_, to_device(batch)), host_logits_);
@@ -164,6 +202,7 @@ std::span<const float> Session::logits(const Batch& batch) {
 }
 
 Session::Evaluated Session::losses(const Batch& batch) {
+  late_table_.settle();
   return with_plan([&] {
     tape_.begin_inference();
     const Batch there = to_device(batch);

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/late_table.h"
 #include "engine/optimizer.h"
 #include "engine/tape.h"
 
@@ -18,9 +19,12 @@ namespace etude {
 // session takes them from the host.
 struct Batch {
   int64_t size, time;
-  const int32_t* inputs;           // [size, time]
-  const int32_t* targets;          // [size]; may be null where no loss is asked for
-  const int32_t* index = nullptr;  // on devices, in training: kernels::embedding_index() of inputs
+  const int32_t* inputs;   // [size, time]
+  const int32_t* targets;  // [size]; may be null where no loss is asked for
+  // In training, the session's: kernels::embedding_index() of inputs on devices, and on the CPU
+  // their distinct rows.
+  const int32_t* index = nullptr;
+  const kernels::DistinctRows* distinct = nullptr;
 };
 
 // What a session runs.
@@ -51,8 +55,9 @@ class Session {
   void plan(std::span<const int64_t> offsets, int64_t batch, int64_t time);
   std::vector<double> run(int64_t steps);
 
-  // On a device, whether the dense update of the embedding's table is done late, with the same bits
-  // (kernels/nadam_lazy.h); it is unless told otherwise. Before the first plan.
+  // Whether the dense update of the embedding's table is done late, with the same bits
+  // (kernels/nadam_lazy.h); it is unless told otherwise. Before the first step or plan. Who reads
+  // parameters or moments behind a step does so through ParamSet::on_host().
   void update_table_late(bool yes);
 
   // Without dropout and without gradients. On the host, until the next step.
@@ -73,6 +78,7 @@ class Session {
   template <typename Work>
   auto with_plan(const Work& work);
   Tensor forward_and_backward(const Batch& batch, const Tape::Randomness& randomness);
+  double train_on_cpu(const Batch& batch);
   double train_on_device(const Batch& batch);
   Batch to_device(const Batch& batch);
   std::span<const float> to_host(const Tensor& x, std::vector<float>& memory);
@@ -89,6 +95,8 @@ class Session {
   bool update_table_late_ = true;
   std::vector<float> host_logits_, host_losses_;
   std::unique_ptr<Resident> resident_;  // null on the CPU
+  LateTable late_table_;                // the CPU's
+  std::vector<int32_t> distinct_;
 };
 
 }  // namespace etude

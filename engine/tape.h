@@ -50,7 +50,8 @@ class Tape {
   int32_t* int_scratch(int64_t count) { return reinterpret_cast<int32_t*>(arena_.take(count)); }
 
   // Instead of summing an embedding's gradient into its table, backward leaves the gradients of the
-  // rows to the optimiser (kernels/nadam_lazy.h): [ids, F], the arena's.
+  // rows to the optimiser (kernels/nadam_lazy.h): [ids, F], or on the CPU [distinct rows, F]; the
+  // arena's.
   void leave_row_gradients(bool yes) { leave_row_gradients_ = yes; }
   bool leaves_row_gradients() const { return leave_row_gradients_; }
   void set_row_gradients(const float* gradients) { row_gradients_ = gradients; }

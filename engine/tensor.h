@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/types.h"
+#include "kernels/embedding.h"
 
 namespace etude {
 
@@ -23,8 +23,18 @@ inline int64_t count(const Shape& shape) {
 // "[96, 50, 256]"
 std::string to_string(const Shape& shape);
 
+struct Node;
+
+// Of a tensor that is made of a table's rows: those rows, and which of them stands where. An op may
+// read them instead, and then gives its gradient to them.
+struct RowsOfTable {
+  Node* rows;  // [rows of `distinct` or more, F]
+  const kernels::DistinctRows* distinct;
+};
+
 struct Node {
   Shape shape;
+  RowsOfTable of_table = {};  // nulls for all other tensors
   float* data = nullptr;
   float* grad = nullptr;      // null until there is room for one
   bool grad_written = false;  // the next gradient adds

@@ -48,8 +48,13 @@ inline Work dense_leaky_relu_backward(const DenseShape& s) {
   return dense_backward(s) + elementwise(s.rows * s.out, 1);
 }
 
-inline Work embedding_forward(const EmbeddingShape& s) {
-  return work(0, number(2 * s.count * s.dim + s.count));
+// Rows that several ids name are read once where it is known how many there are.
+inline Work embedding_forward(const EmbeddingShape& s, int64_t rows_read) {
+  return work(0, number((rows_read + s.count) * s.dim + s.count));
+}
+inline Work distinct_rows(const EmbeddingShape& s) { return work(0, number(3 * s.count)); }
+inline Work sum_rows(int64_t rows, int64_t count, int64_t columns) {
+  return work(number(count * columns), number((rows + count) * columns + count));
 }
 // All rows are written.
 inline Work embedding_backward(const EmbeddingShape& s) {

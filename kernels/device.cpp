@@ -1,7 +1,10 @@
 #include "kernels/device.h"
 
 #include <dnnl.h>
+#include <sys/mman.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -18,11 +21,22 @@ constexpr const char* kBuiltWithout [[maybe_unused]] =
 namespace cpu {
 namespace {
 
-constexpr auto kAlignment = std::align_val_t{256};
+constexpr int64_t kAlignment = 256, kHugePage = 2 << 20;
 
 void close_stream() {}
-void* allocate(int64_t bytes) { return ::operator new(static_cast<size_t>(bytes), kAlignment); }
-void release(void* memory) { ::operator delete(memory, kAlignment); }
+// Large arrays ask for huge pages: a strip of the output weights crosses 64 rows, each of them on
+// a page of its own if pages are small.
+void* allocate(int64_t bytes) {
+  const int64_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
+  const int64_t whole = (std::max<int64_t>(bytes, 1) + alignment - 1) / alignment * alignment;
+  void* memory = std::aligned_alloc(static_cast<size_t>(alignment), static_cast<size_t>(whole));
+  if (!memory) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+  if (alignment == kHugePage) madvise(memory, static_cast<size_t>(whole), MADV_HUGEPAGE);
+#endif
+  return memory;
+}
+void release(void* memory) { std::free(memory); }
 void copy_to_device(void* to, const void* from, int64_t bytes) {
   std::memcpy(to, from, static_cast<size_t>(bytes));
 }

@@ -14,7 +14,25 @@ struct EmbeddingShape {
   int64_t count;    // ids
 };
 
+// The distinct rows that a minibatch's ids name, in the order of their first appearance: what is
+// computed from a row alone need be computed once. The arrays are the caller's.
+struct DistinctRows {
+  int64_t count;
+  const int32_t* ids;        // [count]
+  const int32_t* place;      // [ids]: ids[place[i]] is id i
+  const int32_t* begin;      // [count + 1]
+  const int32_t* positions;  // [ids]: row r's ascend from begin[r] to begin[r + 1]
+};
+
 namespace cpu {
+
+// Into `memory`, distinct_rows_size() int32_t of the caller's.
+int64_t distinct_rows_size(const EmbeddingShape& shape);
+DistinctRows distinct_rows(const EmbeddingShape& shape, const int32_t* ids, int32_t* memory);
+
+// sums [rows.count, columns]: row r gets the sum of x[i] over its positions i, in their order. x's
+// rows are `columns` long.
+void sum_rows(const DistinctRows& rows, int64_t columns, const float* x, float* sums, Write write);
 
 // table [classes, dim], ids [count], each 0 <= id < classes; y [count, dim].
 void embedding_forward(const EmbeddingShape& shape, const float* table, const int32_t* ids,

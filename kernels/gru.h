@@ -9,14 +9,16 @@
 // way, that write into the two halves of one output make a bidirectional layer.
 // Cost forward, FLOPs: 6 B T H (in + H); backward twice that.
 
+#include "kernels/embedding.h"
 #include "kernels/types.h"
 
 namespace etude::kernels {
 
-// How the device versions run the recurrence; kernels/gru_recurrence.h has their limits.
+// How the recurrence is run; kernels/gru_recurrence.h has the limits of the device's versions. The
+// CPU has two: stepwise (gru_stepwise.h), and its own for all others.
 enum class GruVersion {
   automatic,   // the fastest that can
-  stepwise,    // two launches a step; any number of units
+  stepwise,    // a matrix product and elementwise passes a step; any number of units
   persistent,  // one launch for all steps, products in fp32
   mma,         // the same on tensor cores, operands rounded to tf32 or bf16
   cluster,     // the same with several blocks a batch tile: multiples of 16 units up to 512, sm_90
@@ -26,7 +28,7 @@ struct GruShape {
   int64_t batch, time, in, units;
   bool reverse = false;
   bool last_only = false;  // output: the state after the last step read, or every step's
-  GruVersion version = GruVersion::automatic;  // on devices
+  GruVersion version = GruVersion::automatic;
 };
 
 struct GruWeights {
@@ -40,18 +42,28 @@ namespace cpu {
 
 // What forward leaves for backward. All owned by the caller.
 struct GruSaved {
-  float* gates;      // [batch, time, 3 units]: z, r, g
-  float* candidate;  // [batch, time, units]: h Rg + cg
-  float* previous;   // [batch, time, units]: h before the step
+  float* gates;                 // [batch, time, 3 units]: z, r, g
+  float* candidate;             // [batch, time, units]: h Rg + cg
+  float* previous;              // [batch, time, units]: h before the step
+  float* projection = nullptr;  // with GruInput::distinct, [distinct->count, 3 units]: scratch
 };
 
-// x [batch, time, in]. y, rows y_stride >= units apart: [batch, time, units], or [batch, units]
+// Either x [batch, time, in], or x [distinct->count, in], the distinct rows of a table: a row's
+// products are then made once however often the minibatch names it (2.6 times, on MAESTRO), and dx
+// is the gradient of the rows. GruVersion::stepwise takes no distinct rows.
+struct GruInput {
+  const float* x;
+  const DistinctRows* distinct = nullptr;
+  GruInput(const float* array, const DistinctRows* of = nullptr) : x(array), distinct(of) {}
+};
+
+// y, rows y_stride >= units apart: [batch, time, units], or [batch, units]
 // with last_only.
-void gru_forward(const GruShape& shape, const GruWeights& weights, const float* x, float* y,
+void gru_forward(const GruShape& shape, const GruWeights& weights, const GruInput& input, float* y,
                  int64_t y_stride, const GruSaved& saved);
 
 struct GruGradients {
-  float* dx;  // [batch, time, in], or null where nobody asks for it
+  float* dx;  // shaped as the input, or null where nobody asks for it
   Write dx_write;
   float* dkernel;
   float* drecurrent_kernel;
@@ -61,8 +73,9 @@ struct GruGradients {
 };
 
 // dy is shaped and strided as y. Overwrites what `saved` points to: it serves as scratch.
-void gru_backward(const GruShape& shape, const GruWeights& weights, const float* x, const float* dy,
-                  int64_t dy_stride, const GruSaved& saved, const GruGradients& gradients);
+void gru_backward(const GruShape& shape, const GruWeights& weights, const GruInput& input,
+                  const float* dy, int64_t dy_stride, const GruSaved& saved,
+                  const GruGradients& gradients);
 
 }  // namespace cpu
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/costs.h"
+#include "kernels/gru_stepwise.h"
 #include "kernels/matmul.h"
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
@@ -62,10 +63,16 @@ std::vector<UnitPanelRow> pack_states(const GruShape& s, const float* recurrent_
 struct Rows {
   const GruShape& s;
   const GruSaved& saved;
+  const DistinctRows* distinct;
   int64_t window_time(int64_t step) const { return s.reverse ? s.time - 1 - step : step; }
   int64_t at(int64_t row, int64_t step) const { return row * s.time + window_time(step); }
   float* gates(int64_t row, int64_t step) const {
     return saved.gates + at(row, step) * 3 * s.units;
+  }
+  // x W of the step: where the gates will stand, or the projection of the row that it reads.
+  const float* projected(int64_t row, int64_t step) const {
+    return distinct ? saved.projection + distinct->place[at(row, step)] * 3 * s.units
+                    : gates(row, step);
   }
   float* candidate(int64_t row, int64_t step) const {
     return saved.candidate + at(row, step) * s.units;
@@ -95,7 +102,7 @@ void forward_block(const Rows& rows, const GruWeights& w, const GatePanelRow* pa
   // below is long enough to fetch them behind it.
   for (int i = 0; i < kRows && step + 1 < s.time; ++i)
     for (int gate = 0; gate < 3; ++gate)
-      __builtin_prefetch(rows.gates(row + i, step + 1) + gate * s.units + unit, 1);
+      __builtin_prefetch(rows.projected(row + i, step + 1) + gate * s.units + unit);
 
   Vec sums[kRows][3] = {};
   multiply_panel<kRows, 3>(sums, rows.previous(row, step), s.time * s.units, s.units, panel);
@@ -109,10 +116,11 @@ void forward_block(const Rows& rows, const GruWeights& w, const GatePanelRow* pa
   const Vec bias_g = bias(w.bias, 2), recurrent_bias_g = bias(w.recurrent_bias, 2);
   for (int i = 0; i < kRows; ++i) {
     float* gates = rows.gates(row + i, step) + unit;
-    const Vec z = sigmoid(load(gates, lanes) + sums[i][0] + bias_z);
-    const Vec r = sigmoid(load(gates + s.units, lanes) + sums[i][1] + bias_r);
+    const float* projected = rows.projected(row + i, step) + unit;
+    const Vec z = sigmoid(load(projected, lanes) + sums[i][0] + bias_z);
+    const Vec r = sigmoid(load(projected + s.units, lanes) + sums[i][1] + bias_r);
     const Vec candidate = sums[i][2] + recurrent_bias_g;
-    const Vec g = tanh(load(gates + 2 * s.units, lanes) + bias_g + r * candidate);
+    const Vec g = tanh(load(projected + 2 * s.units, lanes) + bias_g + r * candidate);
     const Vec previous = load(rows.previous(row + i, step) + unit, lanes);
     const Vec state = g + z * (previous - g);
     store(gates, z, lanes);
@@ -226,55 +234,78 @@ void backward_tile(const Rows& rows, const std::vector<UnitPanelRow>& packed, in
   }
 }
 
-void weight_gradients(const GruShape& s, const float* x, const GruSaved& saved,
-                      const GruGradients& g) {
+void recurrent_gradients(const GruShape& s, const GruSaved& saved, const GruGradients& g) {
   const int64_t steps = s.batch * s.time, h = s.units;
-  const PartSpan span("weight gradients",
-                      cost::matmul(s.in, 3 * h, steps) + cost::matmul(h, 3 * h, steps));
-  matmul(s.in, 3 * h, steps, {x, s.in, Transpose::yes}, {saved.gates, 3 * h}, g.dkernel, 3 * h,
-         g.weights_write);
+  const PartSpan span("recurrent gradients", cost::matmul(h, 3 * h, steps));
   const MatrixView previous = {saved.previous, h, Transpose::yes};
   matmul(h, 2 * h, steps, previous, {saved.gates, 3 * h}, g.drecurrent_kernel, 3 * h,
          g.weights_write);
   matmul(h, h, steps, previous, {saved.candidate, h}, g.drecurrent_kernel + 2 * h, 3 * h,
          g.weights_write);
-  column_sums(steps, 3 * h, saved.gates, 3 * h, g.dbias, g.weights_write);
-  column_sums(steps, 2 * h, saved.gates, 3 * h, g.drecurrent_bias, g.weights_write);
+}
+
+// The biases of z and r come by two names.
+void bias_gradients(const GruShape& s, int64_t rows, const float* dgates, const GruSaved& saved,
+                    const GruGradients& g) {
+  const int64_t steps = s.batch * s.time, h = s.units;
+  std::vector<float> sums(3 * h);
+  column_sums(rows, 3 * h, dgates, 3 * h, sums.data(), Write::overwrite);
+  for (int64_t k = 0; k < 3 * h; ++k)
+    g.dbias[k] = sums[k] + (g.weights_write == Write::add ? g.dbias[k] : 0.0f);
+  for (int64_t k = 0; k < 2 * h; ++k)
+    g.drecurrent_bias[k] = sums[k] + (g.weights_write == Write::add ? g.drecurrent_bias[k] : 0.0f);
   column_sums(steps, h, saved.candidate, h, g.drecurrent_bias + 2 * h, g.weights_write);
 }
 
 }  // namespace
 
-void gru_forward(const GruShape& s, const GruWeights& w, const float* x, float* y, int64_t y_stride,
-                 const GruSaved& saved) {
-  const int64_t steps = s.batch * s.time;
+void gru_forward(const GruShape& s, const GruWeights& w, const GruInput& input, float* y,
+                 int64_t y_stride, const GruSaved& saved) {
+  if (s.version == GruVersion::stepwise)
+    return gru_stepwise_forward(s, w, input.x, y, y_stride, saved);
+  const int64_t rows_read = input.distinct ? input.distinct->count : s.batch * s.time;
   {
-    const PartSpan span("input product", cost::matmul(steps, 3 * s.units, s.in));
-    matmul(steps, 3 * s.units, s.in, {x, s.in}, {w.kernel, 3 * s.units}, saved.gates, 3 * s.units,
-           Write::overwrite);
+    const PartSpan span("input product", cost::matmul(rows_read, 3 * s.units, s.in));
+    matmul(rows_read, 3 * s.units, s.in, {input.x, s.in}, {w.kernel, 3 * s.units},
+           input.distinct ? saved.projection : saved.gates, 3 * s.units, Write::overwrite);
   }
   const PartSpan span("recurrence", cost::gru_recurrence(s));
   const auto packed = pack_gates(s, w.recurrent_kernel);
-  const Rows rows{s, saved};
+  const Rows rows{s, saved, input.distinct};
   parallel_ranges(s.batch, kTileRows, [&](int64_t begin, int64_t end) {
     forward_tile(rows, w, packed, begin, end, {y, y_stride});
   });
 }
 
-void gru_backward(const GruShape& s, const GruWeights& w, const float* x, const float* dy,
+void gru_backward(const GruShape& s, const GruWeights& w, const GruInput& input, const float* dy,
                   int64_t dy_stride, const GruSaved& saved, const GruGradients& g) {
+  if (s.version == GruVersion::stepwise)
+    return gru_stepwise_backward(s, w, input.x, dy, dy_stride, saved, g);
   {
     const PartSpan span("recurrence", cost::gru_recurrence(s));
     const auto packed = pack_states(s, w.recurrent_kernel);
-    const Rows rows{s, saved};
+    const Rows rows{s, saved, input.distinct};
     parallel_ranges(s.batch, kTileRows, [&](int64_t begin, int64_t end) {
       backward_tile(rows, packed, begin, end, {dy, dy_stride});
     });
   }
-  weight_gradients(s, x, saved, g);
-  const PartSpan span("input gradient", cost::matmul(s.batch * s.time, s.in, 3 * s.units));
+  recurrent_gradients(s, saved, g);
+  const int64_t rows_read = input.distinct ? input.distinct->count : s.batch * s.time;
+  const float* dgates = saved.gates;
+  if (input.distinct) {
+    const PartSpan span("sums of rows", cost::sum_rows(rows_read, s.batch * s.time, 3 * s.units));
+    sum_rows(*input.distinct, 3 * s.units, saved.gates, saved.projection, Write::overwrite);
+    dgates = saved.projection;
+  }
+  {
+    const PartSpan span("kernel and bias gradients", cost::matmul(s.in, 3 * s.units, rows_read));
+    bias_gradients(s, rows_read, dgates, saved, g);
+    matmul(s.in, 3 * s.units, rows_read, {input.x, s.in, Transpose::yes}, {dgates, 3 * s.units},
+           g.dkernel, 3 * s.units, g.weights_write);
+  }
+  const PartSpan span("input gradient", cost::matmul(rows_read, s.in, 3 * s.units));
   if (g.dx)
-    matmul(s.batch * s.time, s.in, 3 * s.units, {saved.gates, 3 * s.units},
+    matmul(rows_read, s.in, 3 * s.units, {dgates, 3 * s.units},
            {w.kernel, 3 * s.units, Transpose::yes}, g.dx, s.in, g.dx_write);
 }
 

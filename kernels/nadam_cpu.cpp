@@ -2,7 +2,7 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/nadam.h"
+#include "kernels/nadam_element.h"
 #include "kernels/parallel.h"
 
 namespace etude::kernels {
@@ -31,25 +31,12 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 15;
 
-void moments(const NadamStep& s, const NadamState& p, int64_t i) {
-  p.m[i] = s.beta1 * p.m[i] + s.one_minus_beta1 * p.g[i];
-  p.v[i] = s.beta2 * p.v[i] + s.one_minus_beta2 * p.g[i] * p.g[i];
-}
-
-void move(const NadamStep& s, const NadamState& p, int64_t i) {
-  const float direction = s.gradient_factor * p.g[i] + s.momentum_factor * p.m[i];
-  p.w[i] -= direction / (std::sqrt(p.v[i] * s.v_factor) + s.epsilon);
-}
-
 }  // namespace
 
 void nadam_update(int64_t n, const NadamStep& s, const NadamState& p) {
   parallel_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
 #pragma omp simd
-    for (int64_t i = begin; i < end; ++i) {
-      moments(s, p, i);
-      move(s, p, i);
-    }
+    for (int64_t i = begin; i < end; ++i) nadam_element(s, p.g[i], p.w[i], p.m[i], p.v[i]);
   });
 }
 
@@ -60,11 +47,13 @@ void nadam_update_sparse(int64_t rows, int64_t columns, int64_t count, const int
   const int64_t rows_a_piece = std::max<int64_t>(1, kGrain / columns);
   parallel_ranges(rows, rows_a_piece, [&](int64_t begin, int64_t end) {
 #pragma omp simd
-    for (int64_t i = begin * columns; i < end * columns; ++i) moments(s, p, i);
+    for (int64_t i = begin * columns; i < end * columns; ++i)
+      nadam_moments(s, p.g[i], p.m[i], p.v[i]);
     for (int64_t row = begin; row < end; ++row) {
       if (!touched[static_cast<size_t>(row)]) continue;
 #pragma omp simd
-      for (int64_t i = row * columns; i < (row + 1) * columns; ++i) move(s, p, i);
+      for (int64_t i = row * columns; i < (row + 1) * columns; ++i)
+        nadam_move(s, p.g[i], p.m[i], p.v[i], p.w[i]);
     }
   });
 }

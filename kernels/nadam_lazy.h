@@ -32,6 +32,15 @@ struct NadamLazyTable {
   const int64_t* cursor;     // steps of the plan that are done
 };
 
+namespace cpu {
+
+// The order of calls is the devices'. The rows' gradients come summed: g [rows.count, columns].
+void nadam_lazy_begin(const NadamLazyTable& table);
+void nadam_lazy_catch_up(const NadamLazyTable& table, const DistinctRows& rows);
+void nadam_lazy_update(const NadamLazyTable& table, const DistinctRows& rows, const float* g);
+void nadam_lazy_flush(const NadamLazyTable& table);
+
+}  // namespace cpu
 }  // namespace etude::kernels
 
 // clang-format off

@@ -3,6 +3,10 @@
 // Vectors as wide as the processor that Etude is compiled for, by the compiler's vector extension:
 // arithmetic operators act on all lanes, so that a formula reads as a formula.
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -81,21 +85,46 @@ inline float horizontal_sum(Vec v) {
 }
 inline float horizontal_max(Vec v) { return detail::horizontal(v, maximum); }
 
+// a0 b0 a1 b1 ...: the first kLanes of them, and the others.
+template <typename V>
+inline V interleave_low(V a, V b) {
+  return __builtin_shuffle(a, b, detail::interleaved<0>(detail::Lanes{}));
+}
+template <typename V>
+inline V interleave_high(V a, V b) {
+  return __builtin_shuffle(a, b, detail::interleaved<kLanes / 2>(detail::Lanes{}));
+}
+
 // rows[i][j] to rows[j][i]: in each round the first half is interleaved with the second.
 inline void transpose(Vec (&rows)[kLanes]) {
-  const IntVec low = detail::interleaved<0>(detail::Lanes{});
-  const IntVec high = detail::interleaved<kLanes / 2>(detail::Lanes{});
 #pragma GCC unroll 8
   for (int round = 1; round < kLanes; round *= 2) {
     Vec next[kLanes];
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes / 2; ++i) {
-      next[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], low);
-      next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], high);
+      next[2 * i] = interleave_low(rows[i], rows[i + kLanes / 2]);
+      next[2 * i + 1] = interleave_high(rows[i], rows[i + kLanes / 2]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i) rows[i] = next[i];
   }
+}
+
+// The low and the high halves of 32 by 32 bits.
+inline void multiply_wide(UintVec a, uint32_t b, UintVec& low, UintVec& high) {
+#if defined(__AVX512F__)
+  // The instruction takes every other lane.
+  const auto x = std::bit_cast<__m512i>(a), y = _mm512_set1_epi32(static_cast<int>(b));
+  const __m512i even = _mm512_mul_epu32(x, y), odd = _mm512_mul_epu32(_mm512_srli_epi64(x, 32), y);
+  low = std::bit_cast<UintVec>(_mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32)));
+  high = std::bit_cast<UintVec>(_mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd));
+#else
+  for (int i = 0; i < kLanes; ++i) {
+    const uint64_t product = uint64_t{a[i]} * b;
+    low[i] = static_cast<uint32_t>(product);
+    high[i] = static_cast<uint32_t>(product >> 32);
+  }
+#endif
 }
 
 namespace detail {

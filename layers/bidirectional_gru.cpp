@@ -9,10 +9,11 @@ namespace {
 class BidirectionalGru : public Layer {
  public:
   BidirectionalGru(const std::string& layer, ParamSet& params, const Shape& input, int64_t units,
-                   ops::GruOutput output)
+                   ops::GruOutput output, kernels::GruVersion version)
       : Layer(layer),
         units_(units),
         output_(output),
+        version_(version),
         forward_(params, layer + ".forward", input.back(), units),
         backward_(params, layer + ".backward", input.back(), units) {}
 
@@ -22,7 +23,8 @@ class BidirectionalGru : public Layer {
   }
 
   Tensor forward(Tape& tape, const Tensor& x) const override {
-    return ops::bidirectional_gru(tape, x, forward_.tensors(), backward_.tensors(), output_);
+    return ops::bidirectional_gru(tape, x, forward_.tensors(), backward_.tensors(), output_,
+                                  version_);
   }
 
   void initialise(uint64_t seed) override {
@@ -53,14 +55,16 @@ class BidirectionalGru : public Layer {
 
   int64_t units_;
   ops::GruOutput output_;
+  kernels::GruVersion version_;
   Direction forward_, backward_;
 };
 
 }  // namespace
 
 LayerPointer make_bidirectional_gru(const std::string& name, ParamSet& params, const Shape& input,
-                                    int64_t units, ops::GruOutput output) {
-  return std::make_unique<BidirectionalGru>(name, params, input, units, output);
+                                    int64_t units, ops::GruOutput output,
+                                    kernels::GruVersion version) {
+  return std::make_unique<BidirectionalGru>(name, params, input, units, output, version);
 }
 
 }  // namespace etude

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/gru.h"
+
 namespace etude {
 
 struct ModelConfig {
@@ -21,6 +23,8 @@ struct ModelConfig {
   bool attention_sigmoid = true;
   float dropout = 0.3f;
   float leaky_slope = 0.3f;
+  // How it is computed, not what it is: in no checkpoint.
+  kernels::GruVersion gru_version = kernels::GruVersion::automatic;
 };
 
 // The five of Table I in its order: rnn, attention, single, double, triple.

@@ -41,7 +41,8 @@ using LayerPointer = std::unique_ptr<Layer>;
 
 // Each adds its parameters to `params`, under its name. `input` is one batch row's shape.
 LayerPointer make_bidirectional_gru(const std::string& name, ParamSet& params, const Shape& input,
-                                    int64_t units, ops::GruOutput output);
+                                    int64_t units, ops::GruOutput output,
+                                    kernels::GruVersion version);
 // Behind the layer that takes it in, and in one with it.
 struct ThenDropout {
   std::string name;

@@ -19,8 +19,8 @@ class Builder {
       : config_(config), params_(params), shape_{config.window, config.embedding} {}
 
   void gru(ops::GruOutput output) {
-    append(
-        make_bidirectional_gru(numbered("gru", ++grus_), params_, shape_, config_.units, output));
+    append(make_bidirectional_gru(numbered("gru", ++grus_), params_, shape_, config_.units, output,
+                                  config_.gru_version));
   }
   void attention_and_dropout() {
     ++dropouts_;
@@ -139,7 +139,8 @@ void Model::initialise(uint64_t seed) {
 
 Tensor Model::embedded(Tape& tape, const Batch& batch) const {
   const Tape::LayerScope scope(tape, kEmbedding);
-  return ops::embedding(tape, table_->tensor(), batch.inputs, batch.index, batch.size, batch.time);
+  return ops::embedding(tape, table_->tensor(),
+                        {batch.size, batch.time, batch.inputs, batch.index, batch.distinct});
 }
 
 Tensor Model::hidden(Tape& tape, const Batch& batch) const {

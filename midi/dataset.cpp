@@ -29,9 +29,7 @@ struct Source {
   std::string name;
 };
 
-struct Loaded {
-  std::vector<PitchSet> steps;  // first sounding column .. last
-  int64_t columns = 0, first = 0, sounding = 0;
+struct Loaded : SoundingColumns {
   std::string fault;  // why it cannot be used; empty if it can
 };
 
@@ -132,18 +130,7 @@ std::vector<Source> list_sources(const fs::path& path, const std::string& split)
 Loaded load(const Source& source, const RollOptions& options) {
   Loaded loaded;
   try {
-    const PianoRoll roll = make_piano_roll(read_score(source.path), options);
-    const auto sounds = [](PitchSet pitches) { return !pitches.empty(); };
-    const auto begin = std::ranges::find_if(roll.played, sounds);
-    if (begin == roll.played.end()) {
-      loaded.fault = fmt::format("no column sounds at {} columns a second", options.fs);
-      return loaded;
-    }
-    const auto end = std::find_if(roll.played.rbegin(), roll.played.rend(), sounds).base();
-    loaded.columns = roll.columns();
-    loaded.first = begin - roll.played.begin();
-    loaded.sounding = std::count_if(begin, end, sounds);
-    loaded.steps.assign(begin, end);
+    static_cast<SoundingColumns&>(loaded) = read_sounding_columns(source.path, options);
   } catch (const Error& error) {
     loaded.fault = error.why;
   } catch (const std::exception& error) {  // out of memory; it must not leave a thread
@@ -169,7 +156,7 @@ std::vector<Loaded> load_all(const std::vector<const Source*>& sources, const Ro
 }
 
 struct Piece {
-  std::string name;
+  Source source;
   Loaded loaded;
 };
 
@@ -201,7 +188,7 @@ std::vector<Piece> read_pieces(const std::vector<Source>& sources, const Dataset
   }
   for (const auto& [i, loaded] : bad) skipped.push_back({sources[i].name, loaded.fault});
   std::vector<Piece> pieces;
-  for (auto& [i, loaded] : good) pieces.push_back({sources[i].name, std::move(loaded)});
+  for (auto& [i, loaded] : good) pieces.push_back({sources[i], std::move(loaded)});
   return pieces;
 }
 
@@ -227,9 +214,9 @@ void check_enough(const fs::path& path, const std::vector<Piece>& pieces, const 
 void append(Dataset& dataset, const Piece& piece) {
   const Loaded& loaded = piece.loaded;
   const auto steps = static_cast<int64_t>(loaded.steps.size());
-  dataset.songs.push_back({piece.name, loaded.columns, loaded.first, loaded.first + steps - 1,
-                           loaded.sounding, static_cast<int64_t>(dataset.tokens.size()),
-                           steps - 1});
+  dataset.songs.push_back(
+      {piece.source.name, loaded.columns, loaded.first, loaded.first + steps - 1, loaded.sounding,
+       static_cast<int64_t>(dataset.tokens.size()), steps - 1, piece.source.path});
   dataset.tokens.insert(dataset.tokens.end(), kWindow - 1, dataset.vocabulary.silence());
   for (const PitchSet pitches : loaded.steps) {
     const int32_t token = dataset.vocabulary.find(pitches);
@@ -284,6 +271,17 @@ Dataset load_dataset(const fs::path& path, const DatasetOptions& options) {
 
 Dataset load_dataset(const fs::path& path, const DatasetOptions& options, const Vocabulary& fixed) {
   return load(path, options, &fixed);
+}
+
+SoundingColumns read_sounding_columns(const fs::path& path, const RollOptions& options) {
+  const PianoRoll roll = make_piano_roll(read_score(path), options);
+  const auto sounds = [](PitchSet pitches) { return !pitches.empty(); };
+  const auto begin = std::ranges::find_if(roll.played, sounds);
+  if (begin == roll.played.end())
+    throw Error(path.string(), fmt::format("no column sounds at {} columns a second", options.fs));
+  const auto end = std::find_if(roll.played.rbegin(), roll.played.rend(), sounds).base();
+  return {
+      {begin, end}, roll.columns(), begin - roll.played.begin(), std::count_if(begin, end, sounds)};
 }
 
 std::vector<int64_t> epoch_order(const Dataset& dataset, uint64_t seed, int epoch, int song_group,

@@ -20,6 +20,7 @@ struct Song {
   int64_t columns, first_step, last_step, steps_with_notes;  // steps: columns that sound
   int64_t first_token;  // index in Dataset::tokens of the first of its 49 silences
   int64_t samples;      // its windows: offsets first_token + 0 .. samples-1
+  std::filesystem::path path = {};
 };
 
 struct DatasetOptions {
@@ -77,6 +78,15 @@ Dataset load_dataset(const std::filesystem::path& path, const DatasetOptions& op
 // size is a multiple of `batch`.
 std::vector<int64_t> epoch_order(const Dataset& dataset, uint64_t seed, int epoch, int song_group,
                                  int batch);
+
+// The columns of a performance from the first that sounds to the last. Throws Error, where none
+// does as well.
+struct SoundingColumns {
+  std::vector<PitchSet> steps;
+  int64_t columns = 0, first = 0, sounding = 0;  // of the whole roll; with notes
+};
+SoundingColumns read_sounding_columns(const std::filesystem::path& path,
+                                      const RollOptions& options);
 
 // The same groups in file order: what an epoch amounts to.
 struct SongGroup {

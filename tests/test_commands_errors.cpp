@@ -63,6 +63,16 @@ TEST_CASE("usage: status 2") {
            {"train --data x --out y --nonsense", "--nonsense"},
            {"table --data x --models rnn,quartet", "quartet"},
            {"table --data x --force", "--out"},
+           {"table --data x --repeats 0", "--repeats"},
+           {"table --data x --json --csv", "--csv"},
+           {"table --data x --gru cell", "cell"},
+           {"train --data x --out y --gru cell", "cell"},
+           {"train --data x --out y --seed -1", "-1 is not a whole number"},
+           {"train --data x --out y --sample-seed -1", "--sample-seed"},
+           {"generate --checkpoint x --out y --seed 1.5", "1.5"},
+           {"dataset x --seed 18446744073709551616", "--seed"},
+           {"step --units 0", "--units"},
+           {"step --model rnn --stack 2", "--stack"},
            {"generate --out x", "--checkpoint"},
            {"generate --checkpoint x --out y --temperature -1", "--temperature"},
            {"generate --checkpoint x --out y --temperature nan", "--temperature"},
@@ -87,7 +97,7 @@ TEST_CASE("usage: status 2") {
 
 TEST_CASE("help: status 0 on stdout, with examples at the end") {
   const TemporaryFolder folder;
-  for (const char* command : {"", "info", "roll", "dataset", "train", "table", "generate",
+  for (const char* command : {"", "info", "roll", "dataset", "train", "table", "step", "generate",
                               "evaluate", "forward", "params", "report"}) {
     CAPTURE(command);
     const Result result = etude::tests::etude(folder, std::string(command) + " --help");

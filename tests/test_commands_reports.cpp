@@ -160,7 +160,8 @@ TEST_CASE("table --out, generate, report: a folder to look at") {
   const std::string arguments = table_arguments(folder);
   const fs::path out = folder / "out";
   REQUIRE(etude::tests::etude(folder, arguments + "--out " + quoted(out)).status == 0);
-  CHECK(names_in(out) == std::vector<std::string>{"attention", "rnn", "table.json"});
+  CHECK(names_in(out) ==
+        std::vector<std::string>{"attention", "rnn", "table.csv", "table.json", "table.md"});
   CHECK(names_in(out / "rnn").size() == 3);
   check_failure(etude::tests::etude(folder, arguments + "--out " + quoted(out)), 1, "--force");
   CHECK(etude::tests::etude(folder, arguments + "--force --out " + quoted(out)).status == 0);
@@ -172,7 +173,8 @@ TEST_CASE("table --out, generate, report: a folder to look at") {
   INFO(result.err);
   REQUIRE(result.status == 0);
   CHECK(names_in(out) == std::vector<std::string>{"attention", "loss.svg", "report.html", "rnn",
-                                                  "rnn.mid", "rnn.svg", "table.json"});
+                                                  "rnn.mid", "rnn.svg", "table.csv", "table.json",
+                                                  "table.md"});
   for (const char* picture : {"loss.svg", "rnn.svg"}) {
     tinyxml2::XMLDocument xml;
     CHECK(xml.Parse(file_text(out / picture).c_str()) == tinyxml2::XML_SUCCESS);

@@ -17,6 +17,7 @@
 #include "midi/dataset.h"
 #include "midi/error.h"
 #include "midi/maestro.h"
+#include "midi/published_feed.h"
 #include "midi/sha256.h"
 #include "midi/shuffle.h"
 #include "midi/smf_write.h"
@@ -362,4 +363,34 @@ TEST_CASE("shuffles are fair") {
   for (const auto& [order, count] : seen) CHECK(std::abs(count - 1000) < 150);
   CHECK(mixed_seed(0, 0) != mixed_seed(0, 1));
   CHECK(mixed_seed(0, 0) != mixed_seed(1, 0));
+}
+
+TEST_CASE("the published feed: the minibatches of epoch_order; a file that changed is named") {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 5; ++i) folder.write("m/" + std::to_string(i) + ".mid", piece(60 + i, 9 + i));
+  const Dataset data = load_dataset(folder / "m", {});
+  constexpr int kGroup = 2, kBatch = 7;
+  PublishedFeed feed(data, {}, kGroup, kBatch);
+  std::vector<int32_t> inputs(kBatch * kWindow), targets(kBatch);
+  for (const int epoch : {0, 1}) {
+    const auto order = epoch_order(data, 5, epoch, kGroup, kBatch);
+    REQUIRE(order.size() > 3 * kBatch);
+    feed.begin_epoch(5, epoch);
+    for (size_t i = 0; i < order.size(); ++i) {
+      while (feed.left() == 0 && i % kBatch == 0) feed.read_group();
+      if (i % kBatch == 0) feed.next(inputs.data(), targets.data());
+      const size_t row = i % kBatch;
+      CHECK(std::equal(data.input(order[i]), data.input(order[i]) + kWindow,
+                       inputs.data() + row * kWindow));
+      CHECK(data.target(order[i]) == targets[row]);
+    }
+  }
+  for (const int columns : {9, 30}) {  // other pitches; another length
+    for (int i = 0; i < 5; ++i)
+      folder.write("m/" + std::to_string(i) + ".mid", piece(90, columns + i));
+    feed.begin_epoch(5, 2);
+    CHECK(message_of([&] {
+            feed.read_group();
+          }).ends_with(".mid: it changed while it was trained on"));
+  }
 }

@@ -8,14 +8,15 @@
 
 using namespace etude;
 using namespace etude::tests;
+using kernels::GruVersion;
 
 namespace {
 
 OpCase direction_case(const GruShape& shape, int64_t gap = 0) {
   OpCase c;
-  c.name = fmt::format("gru B{} T{} in{} units{}{}{} gap{}", shape.batch, shape.time, shape.in,
+  c.name = fmt::format("gru B{} T{} in{} units{}{}{}{} gap{}", shape.batch, shape.time, shape.in,
                        shape.units, shape.reverse ? " reverse" : "", shape.last_only ? " last" : "",
-                       gap);
+                       shape.version == GruVersion::stepwise ? " stepwise" : "", gap);
   c.inputs = {{"x", random_numbers(shape.batch * shape.time * shape.in, 5), 0}};
   add_weights(shape, "", 1, c);
   const int64_t stride = shape.units + gap;
@@ -75,6 +76,34 @@ TEST_CASE("the GRU meets its reference at odd sizes") {
 TEST_CASE("two directions of a GRU share one output and one gradient of the input") {
   check(bidirectional_case({3, 6, 5, 7}));
   check(bidirectional_case({7, 9, 33, 16, false, true}));
+}
+
+TEST_CASE("the stepwise GRU meets the reference, and the other version within rounding") {
+  const auto stepwise = [](GruShape shape) {
+    shape.version = GruVersion::stepwise;
+    return shape;
+  };
+  for (const bool reverse : {false, true})
+    for (const bool last_only : {false, true}) {
+      check(direction_case(stepwise({3, 7, 4, 6, reverse, last_only}), 5));
+      check(direction_case(stepwise({33, 5, 3, 33, reverse, last_only})));
+    }
+  check(direction_case(stepwise({1, 1, 1, 1})));
+  check(bidirectional_case(stepwise({7, 9, 33, 16, false, true})));
+  check(direction_case_at_paper_size(stepwise({8, 50, 100, 128, true}), 128));
+
+  const GruShape shape{20, 11, 9, 37};
+  OpCase c = direction_case(stepwise(shape));
+  Arrays inputs;
+  for (const Input& input : c.inputs) inputs.push_back(input.value);
+  std::vector<std::vector<float>> floats;
+  std::vector<const float*> pointers;
+  for (const Vec& v : inputs) floats.push_back(to_float(v));
+  for (const auto& f : floats) pointers.push_back(f.data());
+  Guarded fused(output_rows(shape) * shape.units), separate(output_rows(shape) * shape.units);
+  kernel_forward(shape, pointers, 1, fused.data(), shape.units);
+  c.forward(pointers, separate.data());
+  check_close("y", separate.numbers(), fused.numbers(), c.forward_tolerance);
 }
 
 TEST_CASE("the GRU meets its reference at the paper's sizes") {

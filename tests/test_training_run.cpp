@@ -110,6 +110,28 @@ TEST_CASE("a run stopped anywhere and resumed has the bits of one that was not")
   }
 }
 
+TEST_CASE("fed as published: the same bits, also where a run goes on in a group's middle") {
+  const TemporaryFolder folder;
+  const midi::Dataset dataset = corpus(folder);
+  const StepRecord whole = train(dataset, "rnn", folder / "usual", 0, false);
+  TrainingOptions options = small_training(0);
+  options.as_published = true;
+  for (const int64_t stop : {0, 2, 7}) {
+    CAPTURE(stop);
+    if (stop > 0) train(dataset, "rnn", folder / "part", stop, false);
+    Model model(small_config("rnn", dataset));
+    if (stop == 0) model.initialise(3);
+    Trainer trainer(dataset, model, options);
+    if (stop > 0) trainer.resume(folder / "part");
+    while (!trainer.finished()) trainer.advance();
+    fs::create_directories(folder / "published");
+    trainer.save(folder / "published");
+    check_same_bits(folder / "usual", folder / "published");
+    CHECK(trainer.record().size() == whole.size());
+    CHECK(trainer.record().back().data_ms > 0);
+  }
+}
+
 TEST_CASE("a resume of another run is refused, and told why") {
   const TemporaryFolder folder;
   const midi::Dataset dataset = corpus(folder);
@@ -173,7 +195,7 @@ TEST_CASE("figures of a run: the first step apart, four epochs measured or proje
   const TemporaryFolder folder;
   const midi::Dataset dataset = corpus(folder);
   const StepRecord record = {{1, 0, 4, 1, 99}, {2, 0, 3, 1, 9}, {3, 0, 2, 1, 4}, {4, 1, 1, 2, 6}};
-  const apps::StepTimes times = apps::step_times(record);
+  const apps::StepTimes times = apps::step_times(record, 1);
   CHECK(times.first == 100);
   CHECK(times.median == 8);
   CHECK(times.min == 5);
@@ -181,7 +203,7 @@ TEST_CASE("figures of a run: the first step apart, four epochs measured or proje
   CHECK(times.mean == doctest::Approx(23.0 / 3));
   CHECK(times.data == 1);
   CHECK(times.model == 6);
-  CHECK(apps::step_times({{1, 0, 4, 1, 99}}).median == 100);
+  CHECK(apps::step_times({{1, 0, 4, 1, 99}}, 1).median == 100);
   CHECK(apps::epoch_losses(record) == std::vector<double>{3, 1});
 
   Model model(small_config("attention", dataset));
@@ -226,6 +248,10 @@ TEST_CASE("train: files, figures, and a run that is not overwritten") {
   result = etude::tests::etude(folder, data + out + " --max-steps 5 --resume");
   CHECK(result.status == 0);
   CHECK(contains(result.out, "steps               5"));
+  CHECK_FALSE(contains(result.err, "finished"));
+  result = etude::tests::etude(folder, data + out + " --max-steps 5 --resume");
+  CHECK(result.status == 0);
+  CHECK(contains(result.err, "this run is finished, all of its 5 steps were made"));
   result = etude::tests::etude(folder, data + quoted(folder / "five") + " --max-steps 5");
   CHECK(result.status == 0);
   check_same_bits(folder / "five", folder / "deep" / "run");

@@ -4,8 +4,8 @@
 
 #include <iterator>
 
-#include "apps/durations.h"
 #include "apps/report/html.h"
+#include "apps/table_formats.h"
 
 namespace etude::apps::report {
 namespace {
@@ -56,13 +56,6 @@ for (const button of document.querySelectorAll("button[data-notes]"))
   button.onclick = () => play(button, JSON.parse(button.dataset.notes));
 )";
 
-// 1234567 as "1,234,567"
-std::string thousands(int64_t value) {
-  std::string text = fmt::format("{}", value);
-  for (auto at = std::ssize(text) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), ",");
-  return text;
-}
-
 std::string facts(const Json& table) {
   const Json &machine = table.at("machine"), &data = table.at("data"),
              &training = table.at("training");
@@ -82,6 +75,14 @@ std::string facts(const Json& table) {
                  max_steps ? fmt::format(" or {} steps", max_steps) : "",
                  training.at("batch").get<int>(), training.at("song_group").get<int>(),
                  training.at("seed").get<uint64_t>(), training.at("dropout").get<double>())) +
+         row("Measured",
+             fmt::format(
+                 "{}; repeats of each model: {}, by turns; warm-up steps not counted: {}; GRU: "
+                 "{}{}",
+                 training.at("device_name").get<std::string>(), training.at("repeats").get<int>(),
+                 training.at("warmup_steps").get<int>(), training.at("gru").get<std::string>(),
+                 training.at("as_published").get<bool>() ? "; fed as the paper's notebook does"
+                                                         : "")) +
          row("Machine",
              fmt::format("{}, threads used: {}, {:.0f} GiB, {}",
                          machine.at("processor").get<std::string>(),
@@ -92,41 +93,18 @@ std::string facts(const Json& table) {
          "</dl>\n";
 }
 
-std::string table_row(const Json& model) {
-  const Json& times = model.at("ms_per_step");
-  std::string losses;
-  for (const Json& loss : model.at("loss_per_epoch"))
-    losses += fmt::format("{}{:.2f}", losses.empty() ? "" : " ", loss.get<double>());
-  const Json& paper = model.at("paper_minutes");
-  return fmt::format(
-      "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.1f}</td><td>{:.1f}-{:.1f}</td>"
-      "<td>{:.3f}</td><td>{:.1f}</td><td>{}{}</td><td>{}</td></tr>\n",
-      escape(model.at("name")), thousands(model.at("parameters")), thousands(model.at("steps")),
-      losses, times.at("median").get<double>(), times.at("min").get<double>(),
-      times.at("max").get<double>(), model.at("data_ms").get<double>(),
-      model.at("model_ms").get<double>(), clock_time(model.at("minutes_4_epochs")),
-      model.at("projected").get<bool>() ? " *" : "",
-      paper.is_null() ? "" : clock_time(paper.get<double>()));
-}
-
-std::string figures(const Json& table) {
-  std::string html =
-      "<div class=\"wide\"><table>\n<thead><tr><th>Model</th><th>Parameters</th><th>Steps</th>"
-      "<th>Loss by epoch</th><th>ms a step,<br>median</th><th>least-most</th><th>data</th>"
-      "<th>model</th><th>4 epochs,<br>min:s</th><th>Paper,<br>min:s</th></tr></thead>\n<tbody>\n";
-  bool projected = false;
-  for (const Json& model : table.at("models")) {
-    html += table_row(model);
-    projected = projected || model.at("projected").get<bool>();
+std::string figures(const std::vector<TableRow>& rows) {
+  const std::vector<TableColumn> columns = table_columns(rows);
+  std::string html = "<div class=\"wide\"><table>\n<thead><tr>";
+  for (const TableColumn& column : columns) html += "<th>" + escape(column.title) + "</th>";
+  html += "</tr></thead>\n<tbody>\n";
+  for (const TableRow& row : rows) {
+    html += "<tr>";
+    for (const TableColumn& column : columns) html += "<td>" + escape(column.cell(row)) + "</td>";
+    html += "</tr>\n";
   }
-  html +=
-      "</tbody></table></div>\n<p class=\"note\">Loss: mean over the epoch's minibatches, nats a "
-      "sample; the last epoch may be cut short. ";
-  if (projected) html += "* projected: the mean step, times the steps of 4 epochs. ";
-  return html +
-         "The paper's times are of its own data, vocabulary and (unnamed) hardware: they stand "
-         "here "
-         "for comparison of the models with each other.</p>\n";
+  return html + "</tbody></table></div>\n<p class=\"note\">" + escape(table_legend(rows)) +
+         "</p>\n";
 }
 
 std::string notes_json(const std::vector<midi::Note>& notes) {
@@ -152,14 +130,13 @@ std::string to_html(const Page& page) {
   std::string html =
       "<h1>Etude</h1>\n<p class=\"lead\">Models of piano music, trained from MIDI files on this "
       "machine, and a new piece by each.</p>\n";
-  html += "<h2>What was run</h2>\n" + facts(page.table);
-  html += "<h2>The models side by side</h2>\n" + figures(page.table);
+  html += "<h2>What was run</h2>\n" + facts(page.table.json);
+  html += "<h2>The models side by side</h2>\n" + figures(page.table.rows);
   html += "<h2>How they learned</h2>\n" + image(page.loss_svg, "", "loss curves of the models");
   if (!page.pieces.empty()) html += "<h2>What they composed</h2>\n";
   for (const Piece& piece : page.pieces) html += section(piece);
   html += fmt::format("<script>{}</script>\n", kScript);
-  return to_page(fmt::format("Etude: {} models, side by side", page.table.at("models").size()),
-                 html);
+  return to_page(fmt::format("Etude: {} models, side by side", page.table.rows.size()), html);
 }
 
 }  // namespace etude::apps::report

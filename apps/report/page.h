@@ -4,10 +4,10 @@
 // their rolls, to look at and to play. One HTML file that needs nothing but itself, apart from the
 // links to the .mid files beside it.
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "apps/table_rows.h"
 #include "midi/instrument.h"
 
 namespace etude::apps::report {
@@ -20,7 +20,7 @@ struct Piece {
 };
 
 struct Page {
-  nlohmann::ordered_json table;  // as `etude table --json` prints it
+  StoredTable table;
   std::string loss_svg;
   std::vector<Piece> pieces;
 };

@@ -1,12 +1,12 @@
 #include "apps/report/roll_svg.h"
 
 #include <fmt/format.h>
-#include <tinyxml2.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 
+#include "apps/report/svg.h"
 #include "midi/error.h"
 
 namespace etude::apps::report {
@@ -39,13 +39,6 @@ bool is_black(int pitch) {
   return step == 1 || step == 3 || step == 6 || step == 8 || step == 10;
 }
 
-std::string pixels(double value) {
-  std::string text = fmt::format("{:.2f}", value);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.back() == '.') text.pop_back();
-  return text;
-}
-
 class Drawing {
  public:
   Drawing(const midi::PianoRoll& roll, const RollSvgOptions& options)
@@ -70,23 +63,11 @@ class Drawing {
   std::string svg(const std::string& title) {
     const double width = kLeft + kKeys + line_width() + kRight;
     const double height = kTop + static_cast<double>(lines_) * (bars_height() + kAxis + kBetween);
-    xml_.OpenElement("svg");
-    xml_.PushAttribute("xmlns", "http://www.w3.org/2000/svg");
-    xml_.PushAttribute("width", pixels(width).c_str());
-    xml_.PushAttribute("height", pixels(height).c_str());
-    xml_.PushAttribute("viewBox", fmt::format("0 0 {} {}", pixels(width), pixels(height)).c_str());
-    xml_.PushAttribute("role", "img");
-    xml_.OpenElement("title");
-    xml_.PushText(title.c_str());
-    xml_.CloseElement();
-    xml_.OpenElement("style");
-    xml_.PushText(kStyle);
-    xml_.CloseElement();
-    rect("paper", 0, 0, width, height);
-    text("title", "start", kLeft, 20, title);
-    for (int64_t line = 0; line < lines_; ++line) draw_line(line);
-    xml_.CloseElement();
-    return xml_.CStr();
+    Svg svg(width, height, kStyle, title);
+    svg.rect("paper", 0, 0, width, height);
+    svg.text("title", "start", kLeft, 20, title);
+    for (int64_t line = 0; line < lines_; ++line) draw_line(svg, line);
+    return svg.finish();
   }
 
  private:
@@ -97,40 +78,41 @@ class Drawing {
     return kLeft + kKeys + static_cast<double>(column - first_) * scale_;
   }
 
-  void draw_line(int64_t line) {
+  void draw_line(Svg& svg, int64_t line) {
     first_ = line * columns_a_line_;
     end_ = std::min(first_ + columns_a_line_, roll_.columns());
     top_ = kTop + static_cast<double>(line) * (bars_height() + kAxis + kBetween);
-    xml_.OpenElement("g");
-    rows_and_keys();
-    axis();
+    svg.open_group();
+    rows_and_keys(svg);
+    axis(svg);
     std::string notes, strokes;
     for (int pitch = low_; pitch <= high_; ++pitch) bars(pitch, notes, strokes);
-    path("note", notes);
-    path("stroke", strokes);
-    rect("frame", x_of(first_), top_, line_width(), bars_height());
-    xml_.CloseElement();
+    if (!notes.empty()) svg.path("note", notes);
+    if (!strokes.empty()) svg.path("stroke", strokes);
+    svg.rect("frame", x_of(first_), top_, line_width(), bars_height());
+    svg.close_group();
   }
 
-  void rows_and_keys() {
+  void rows_and_keys(Svg& svg) const {
     const double h = options_.pitch_height;
-    rect("white-key", kLeft, top_, kKeys, bars_height());
+    svg.rect("white-key", kLeft, top_, kKeys, bars_height());
     for (int pitch = low_; pitch <= high_; ++pitch) {
       if (is_black(pitch)) {
-        rect("black-row", x_of(first_), y_of(pitch), line_width(), h);
-        rect("black-key", kLeft, y_of(pitch), kKeys * 0.62, h);
+        svg.rect("black-row", x_of(first_), y_of(pitch), line_width(), h);
+        svg.rect("black-key", kLeft, y_of(pitch), kKeys * 0.62, h);
       } else if (pitch > low_ && !is_black(pitch - 1)) {  // E F and B C touch
-        line("octave", kLeft, y_of(pitch) + h, kLeft + kKeys, y_of(pitch) + h);
+        svg.line("octave", kLeft, y_of(pitch) + h, kLeft + kKeys, y_of(pitch) + h);
       }
       if (pitch % 12 == 0) {
-        line("octave", x_of(first_), y_of(pitch) + h, x_of(first_) + line_width(), y_of(pitch) + h);
-        text(nullptr, "end", kLeft - 5, y_of(pitch) + h, fmt::format("C{}", pitch / 12 - 1));
+        svg.line("octave", x_of(first_), y_of(pitch) + h, x_of(first_) + line_width(),
+                 y_of(pitch) + h);
+        svg.text("", "end", kLeft - 5, y_of(pitch) + h, fmt::format("C{}", pitch / 12 - 1));
       }
     }
   }
 
   // A line and a number every 1, 2, 5, 10, ... seconds, 40 pixels apart or more.
-  void axis() {
+  void axis(Svg& svg) const {
     const double pixels_a_second = scale_ * roll_.fs;
     double every = 1;
     for (int i = 0; every * pixels_a_second < 40; ++i) every *= i % 3 == 1 ? 2.5 : 2;
@@ -138,8 +120,8 @@ class Drawing {
     const double end = begin + static_cast<double>(columns_a_line_) / roll_.fs;
     for (double t = std::ceil(begin / every) * every; t <= end + 1e-9; t += every) {
       const double x = kLeft + kKeys + (t - begin) * pixels_a_second;
-      line("second", x, top_, x, top_ + bars_height());
-      text(nullptr, "middle", x, top_ + bars_height() + 14, fmt::format("{:g} s", t));
+      svg.line("second", x, top_, x, top_ + bars_height());
+      svg.text("", "middle", x, top_ + bars_height() + 14, fmt::format("{:g} s", t));
     }
   }
 
@@ -169,47 +151,8 @@ class Drawing {
     }
   }
 
-  void path(const char* kind, const std::string& outline) {
-    if (outline.empty()) return;
-    xml_.OpenElement("path");
-    xml_.PushAttribute("class", kind);
-    xml_.PushAttribute("d", outline.c_str());
-    xml_.CloseElement();
-  }
-
-  void rect(const char* kind, double x, double y, double width, double height) {
-    xml_.OpenElement("rect");
-    xml_.PushAttribute("class", kind);
-    xml_.PushAttribute("x", pixels(x).c_str());
-    xml_.PushAttribute("y", pixels(y).c_str());
-    xml_.PushAttribute("width", pixels(width).c_str());
-    xml_.PushAttribute("height", pixels(height).c_str());
-    xml_.CloseElement();
-  }
-
-  void line(const char* kind, double x1, double y1, double x2, double y2) {
-    xml_.OpenElement("line");
-    xml_.PushAttribute("class", kind);
-    xml_.PushAttribute("x1", pixels(x1).c_str());
-    xml_.PushAttribute("y1", pixels(y1).c_str());
-    xml_.PushAttribute("x2", pixels(x2).c_str());
-    xml_.PushAttribute("y2", pixels(y2).c_str());
-    xml_.CloseElement();
-  }
-
-  void text(const char* kind, const char* anchor, double x, double y, const std::string& content) {
-    xml_.OpenElement("text");
-    if (kind) xml_.PushAttribute("class", kind);
-    xml_.PushAttribute("text-anchor", anchor);
-    xml_.PushAttribute("x", pixels(x).c_str());
-    xml_.PushAttribute("y", pixels(y).c_str());
-    xml_.PushText(content.c_str());
-    xml_.CloseElement();
-  }
-
   const midi::PianoRoll& roll_;
   RollSvgOptions options_;
-  tinyxml2::XMLPrinter xml_;
   int low_ = 0, high_ = 127;
   int64_t columns_a_line_ = 1, lines_ = 1;
   double scale_ = 1;  // pixels a column

@@ -63,10 +63,17 @@ void Svg::path(const std::string& kind, const std::vector<std::pair<double, doub
   std::string outline;
   for (const auto& [x, y] : points)
     outline += fmt::format("{}{} {}", outline.empty() ? "M" : "L", pixels(x), pixels(y));
+  path(kind, outline);
+}
+
+void Svg::path(const std::string& kind, const std::string& outline) {
   open("path", kind);
   xml_.PushAttribute("d", outline.c_str());
   xml_.CloseElement();
 }
+
+void Svg::open_group() { xml_.OpenElement("g"); }
+void Svg::close_group() { xml_.CloseElement(); }
 
 void Svg::text(const std::string& kind, const char* anchor, double x, double y,
                const std::string& content) {

@@ -19,6 +19,9 @@ class Svg {
   void line(const std::string& kind, double x1, double y1, double x2, double y2);
   void circle(const std::string& kind, double x, double y, double radius);
   void path(const std::string& kind, const std::vector<std::pair<double, double>>& points);
+  void path(const std::string& kind, const std::string& outline);
+  void open_group();
+  void close_group();
   // anchor: start, middle or end
   void text(const std::string& kind, const char* anchor, double x, double y,
             const std::string& content);

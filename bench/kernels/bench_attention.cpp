@@ -1,6 +1,8 @@
-// Self-attention, forward and with backward, on 256 features (after a GRU) and 100 (an embedding).
+// Self-attention on 256 features (after a GRU) and 100 (an embedding).
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "bench/kernels/suite.h"
 #include "kernels/attention.h"
@@ -9,84 +11,112 @@ namespace etude::bench {
 namespace {
 
 using kernels::AttentionShape;
+using kernels::AttentionVersion;
+using kernels::Write;
 
 struct Version {
-  kernels::AttentionVersion version;
+  AttentionVersion version;
   const char* name;
 };
-constexpr Version kVersions[] = {{kernels::AttentionVersion::automatic, "automatic"},
-                                 {kernels::AttentionVersion::window, "window"},
-                                 {kernels::AttentionVersion::tiled, "tiled"},
-                                 {kernels::AttentionVersion::simple, "simple"}};
+const std::vector<Version> kVersions = {{AttentionVersion::automatic, "automatic"},
+                                        {AttentionVersion::window, "window"},
+                                        {AttentionVersion::tiled, "tiled"},
+                                        {AttentionVersion::simple, "simple"}};
 
-constexpr Target kTarget = {7, 60, 24, 12};
+constexpr Target kBoth = {7, 60, 24, 12};
 
-struct Memory {
-  Memory(Suite& suite, const AttentionShape& shape, const Stream& stream) {
-    const int64_t states = shape.batch * shape.time * shape.features;
-    const int64_t square = shape.features * shape.features / shape.heads;
-    for (int set = 0; set < kSets; ++set) x.push_back(suite.random(states));
-    wa = suite.random(square, 0.1f);
-    dwa = suite.random(square);
-    ba = suite.random(shape.heads, 0.1f);
-    dba = suite.random(shape.heads);
-    y = suite.random(states);
-    dy = suite.random(states, 0.01f);
-    dx = suite.random(states);
-    saved = suite.random(ON_DEVICE(stream, attention_saved, shape, {}));
-    scratch = suite.random(ON_DEVICE(stream, attention_scratch, shape, {}));
+enum class Part { forward, backward, both };
+
+struct Arrays {
+  Arrays(const Stream& s, const AttentionShape& a) : memory(s), stream(s), shape(a) {
+    const int64_t states = a.batch * a.time * a.features;
+    const int64_t square = a.features * a.features / a.heads;
+    x = memory.random_sets(kSets, states);
+    y = memory.random(states);
+    dy = memory.random(states, 0.01f);
+    dx = memory.random(states);
+    wa = memory.random(square, 0.1f);
+    ba = memory.random(a.heads, 0.1f);
+    dwa = memory.random(square);
+    dba = memory.random(a.heads);
+    if (s.device != kernels::Device::cpu) {
+      saved = memory.random(ON_DEVICE(s, attention_saved, a, {}));
+      scratch = memory.random(ON_DEVICE(s, attention_scratch, a, {}));
+      return;
+    }
+    const int64_t scores = a.batch * a.heads * a.time * a.time;
+    host_saved = {memory.random(states), memory.random(scores), memory.random(scores)};
   }
-  std::vector<Shared> x;
-  Shared wa, dwa, ba, dba, y, dy, dx, saved, scratch;
+  void forward(int i) const {
+    if (stream.device == kernels::Device::cpu)
+      return kernels::cpu::attention_forward(shape, {wa, ba}, x[i], y, host_saved);
+    ON_DEVICE(stream, attention_forward, shape, {wa, ba}, {}, x[i], y, saved);
+  }
+  void backward(int i) const {
+    const kernels::AttentionGradients to = {dx,  Write::overwrite, dwa, Write::overwrite,
+                                            dba, Write::overwrite};
+    if (stream.device == kernels::Device::cpu)
+      return kernels::cpu::attention_backward(shape, {wa, ba}, x[i], dy, host_saved, to);
+    ON_DEVICE(stream, attention_backward, shape, {wa, ba}, {}, x[i], y, dy, saved, scratch, to);
+  }
+
+  Memory memory;
+  Stream stream;
+  AttentionShape shape;
+  std::vector<float*> x;
+  float *y, *dy, *dx, *wa, *ba, *dwa, *dba, *saved = nullptr, *scratch = nullptr;
+  kernels::cpu::AttentionSaved host_saved = {};
 };
 
-void forward(const Stream& s, const AttentionShape& shape, const Memory& m, int set) {
-  ON_DEVICE(s, attention_forward, shape, {*m.wa, *m.ba}, {}, *m.x[static_cast<size_t>(set)], *m.y,
-            *m.saved);
-}
-
-void backward(const Stream& s, const AttentionShape& shape, const Memory& m, int set) {
-  using kernels::Write;
-  ON_DEVICE(s, attention_backward, shape, {*m.wa, *m.ba}, {}, *m.x[static_cast<size_t>(set)], *m.y,
-            *m.dy, *m.saved, *m.scratch,
-            {*m.dx, Write::overwrite, *m.dwa, Write::overwrite, *m.dba, Write::overwrite});
-}
-
-void measure(Suite& suite, AttentionShape shape, const Version& version, Precision precision) {
-  shape.version = version.version;
-  const auto memory = std::make_shared<Memory>(suite, shape, suite.stream(precision));
-  const double rows = static_cast<double>(shape.batch * shape.time * shape.features);
-  const double flops = rows * (2.0 * static_cast<double>(shape.features / shape.heads) +
-                               4.0 * static_cast<double>(shape.time));
-  Case c = {.op = "attention forward",
-            .version = version.name,
-            .shape = fmt::format("B {} T {} F {}", shape.batch, shape.time, shape.features),
-            .precision = precision,
-            .call = [=](const Stream& s, int set) { forward(s, shape, *memory, set); },
-            .flops = flops};
-  suite.measure(c);
-  c.op = "attention both";
-  c.flops = 3 * flops;
-  c.target = shape.features == 256 ? kTarget : Target{};
-  c.call = [=](const Stream& s, int set) {
-    forward(s, shape, *memory, set);
-    backward(s, shape, *memory, set);
+// Bytes: x, y and the weights; x, dy, dx, the weights and their gradients.
+Work work(const Stream& stream, const AttentionShape& s, Part part) {
+  const auto a = std::make_shared<Arrays>(stream, s);
+  const double states = count(s.batch * s.time * s.features);
+  const double forward = states * (2 * count(s.features / s.heads) + 4 * count(s.time));
+  const double square = count(s.features * s.features / s.heads);
+  const double in = 2 * states + square, back = 3 * states + 2 * square;
+  Work work = {.sets = kSets};
+  work.flops = forward * (part == Part::forward ? 1 : part == Part::backward ? 2 : 3);
+  work.bytes = 4 * (part == Part::forward ? in : part == Part::backward ? back : in + back);
+  if (part == Part::backward) work.before = [=](int i) { a->forward(i); };
+  work.call = [=](int i) {
+    if (part != Part::backward) a->forward(i);
+    if (part != Part::forward) a->backward(i);
   };
-  suite.measure(c);
+  return work;
+}
+
+void add(Suite& suite, const Stream& stream, AttentionShape shape, const Version& version) {
+  const bool paper =
+      shape.batch == 96 && shape.features == 256 && shape.time == 50 && shape.heads == 1;
+  shape.version = version.version;
+  for (const Part part : {Part::forward, Part::backward, Part::both})
+    suite.add({.op = part == Part::forward    ? "attention/forward"
+                     : part == Part::backward ? "attention/backward"
+                                              : "attention/both",
+               .sizes = fmt::format("B:{}/T:{}/F:{}/heads:{}", shape.batch, shape.time,
+                                    shape.features, shape.heads),
+               .stream = stream,
+               .version = suite.on_cpu() ? "" : version.name,
+               .target = paper && part == Part::both ? kBoth : Target{},
+               .make = [=] { return work(stream, shape, part); }});
 }
 
 }  // namespace
 
 void bench_attention(Suite& suite) {
-  if (!suite.wanted("attention")) return;
-  AttentionShape shape = {.batch = suite.size(96, 3), .time = suite.size(50, 9), .features = 0};
-  shape.width = suite.size(50, 9);
-  for (const int64_t features : {suite.size(256, 16), suite.size(100, 10)})
-    for (const Version& version : kVersions)
-      for (const Precision precision : kPrecisions) {
-        shape.features = features;
-        measure(suite, shape, version, precision);
-      }
+  const size_t versions = suite.on_cpu() ? 1 : kVersions.size();
+  for (const Sizes& s : suite.sizes({&Sizes::batch, &Sizes::time, &Sizes::heads}))
+    for (const int64_t features : {suite.size(256, 16), suite.size(100, 12)})
+      for (size_t version = 0; version < versions; ++version)
+        for (const Stream& stream : suite.streams())
+          add(suite, stream,
+              {.batch = s.batch,
+               .time = s.time,
+               .features = features,
+               .heads = s.heads,
+               .width = std::min<int64_t>(50, s.time)},
+              kVersions[version]);
 }
 
 }  // namespace etude::bench

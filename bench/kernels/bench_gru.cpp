@@ -1,220 +1,164 @@
-// Bidirectional GRU: the recurrence alone, in each version, and the whole layer.
+// The bidirectional GRU layer: on the CPU two calls, one each way, on devices one.
 
 #include <fmt/format.h>
 
 #include "bench/kernels/suite.h"
 #include "kernels/gru.h"
-#include "kernels/gru_recurrence.h"
 
 namespace etude::bench {
 namespace {
 
 using kernels::GruShape;
 using kernels::GruVersion;
-
-constexpr Target kForward = {0.13, 1.0, 0.5, 0.3};
-constexpr Target kBackward = {0.26, 1.2, 0.55, 0.35};
-constexpr Target kLayer = {26, 130, 63, 40};
-
-struct Sizes {
-  int64_t batch, time, units;
-  double flops() const {  // forward, both directions, of the recurrence
-    return 2 * 6.0 * static_cast<double>(batch * time * units * units);
-  }
-  std::string text() const { return fmt::format("B {} T {} H {}", batch, time, units); }
-};
-
-// Inputs by turns, weights and output of one recurrence.
-struct Recurrence {
-  Recurrence(Suite& suite, const Sizes& s) {
-    for (int i = 0; i < 2 * kSets; ++i)
-      projected.push_back(suite.random(s.batch * s.time * 3 * s.units));
-    for (int direction = 0; direction < 2; ++direction) {
-      kernel.push_back(suite.random(3 * s.units * s.units, 0.1f));
-      bias.push_back(suite.random(3 * s.units, 0.1f));
-      saved.push_back(suite.random(s.batch * s.time * 5 * s.units));
-    }
-    y = suite.random(s.batch * s.time * 2 * s.units);
-    dy = suite.random(s.batch * s.time * 2 * s.units, 0.01f);
-    scratch = suite.random(2 * s.batch * 5 * s.units);
-    of.batch = s.batch;
-    of.time = s.time;
-    of.units = s.units;
-    for (size_t d = 0; d < 2; ++d) {
-      of.recurrent_kernel[d] = *kernel[d];
-      of.recurrent_bias[d] = *bias[d];
-      of.saved[d] = *saved[d];
-    }
-    of.y = *y;
-    of.dy = *dy;
-  }
-  kernels::GruRecurrence set(int number) const {
-    kernels::GruRecurrence r = of;
-    for (size_t d = 0; d < 2; ++d) r.projected[d] = *projected[2 * static_cast<size_t>(number) + d];
-    return r;
-  }
-
-  std::vector<Shared> projected, kernel, bias, saved;
-  Shared y, dy, scratch;
-  kernels::GruRecurrence of = {};
-};
-
-void forward(const Stream& s, GruVersion version, const Recurrence& memory, int set) {
-  const kernels::GruRecurrence r = memory.set(set);
-  switch (version) {
-    case GruVersion::persistent:
-      return ON_DEVICE(s, gru_persistent_forward, r);
-    case GruVersion::mma:
-      return ON_DEVICE(s, gru_mma_forward, r);
-    case GruVersion::cluster:
-      return ON_DEVICE(s, gru_cluster_forward, r);
-    default:
-      return ON_DEVICE(s, gru_stepwise_forward, r, *memory.scratch);
-  }
-}
-
-void backward(const Stream& s, GruVersion version, const Recurrence& memory, int set) {
-  const kernels::GruRecurrence r = memory.set(set);
-  switch (version) {
-    case GruVersion::persistent:
-      return ON_DEVICE(s, gru_persistent_backward, r);
-    case GruVersion::mma:
-      return ON_DEVICE(s, gru_mma_backward, r);
-    case GruVersion::cluster:
-      return ON_DEVICE(s, gru_cluster_backward, r);
-    default:
-      return ON_DEVICE(s, gru_stepwise_backward, r, *memory.scratch);
-  }
-}
-
-bool can(const Stream& s, GruVersion version, int64_t units) {
-  switch (version) {
-    case GruVersion::persistent:
-      return s.precision == Precision::fp32 && ON_DEVICE(s, gru_persistent_fits, units);
-    case GruVersion::mma:
-      return s.precision != Precision::fp32 && ON_DEVICE(s, gru_mma_fits, units);
-    case GruVersion::cluster:
-      return ON_DEVICE(s, gru_cluster_fits, units);
-    default:
-      return true;
-  }
-}
+using kernels::GruWeightGradients;
+using kernels::GruWeights;
+using kernels::Write;
 
 struct Version {
   GruVersion version;
   const char* name;
 };
-constexpr Version kVersions[] = {{GruVersion::stepwise, "stepwise"},
-                                 {GruVersion::persistent, "persistent"},
-                                 {GruVersion::mma, "mma"},
-                                 {GruVersion::cluster, "cluster"}};
+const std::vector<Version> kVersions = {{GruVersion::automatic, "automatic"},
+                                        {GruVersion::stepwise, "stepwise"},
+                                        {GruVersion::persistent, "persistent"},
+                                        {GruVersion::mma, "mma"},
+                                        {GruVersion::cluster, "cluster"}};
 
-// Backward needs what forward has just left, and spoils it: it is the pair without forward.
-void recurrence(Suite& suite, const Sizes& sizes, const Version& v, Precision precision) {
-  if (!can(suite.stream(precision), v.version, sizes.units)) return;
-  const bool paper = sizes.units == 128 && sizes.batch == 96;
-  const auto memory = std::make_shared<Recurrence>(suite, sizes);
-  Case c = {.op = "gru recurrence forward",
-            .version = v.name,
-            .shape = sizes.text(),
-            .precision = precision,
-            .call = [=](const Stream& s, int set) { forward(s, v.version, *memory, set); },
-            .steps = sizes.time,
-            .flops = sizes.flops(),
-            .target = paper ? kForward : Target{}};
-  const Figures alone = suite.measure(c);
-  c.op = "gru recurrence both";
-  c.flops *= 3;
-  c.target = {};
-  c.call = [=](const Stream& s, int set) {
-    forward(s, v.version, *memory, set);
-    backward(s, v.version, *memory, set);
-  };
-  const Figures both = suite.measure(c);
-  c.op = "gru recurrence backward";
-  c.flops = 2 * sizes.flops();
-  c.target = paper ? kBackward : Target{};
-  suite.difference(c, both, alone);
-}
+constexpr Target kBoth = {26, 130, 63, 40};
 
-// One layer's weights of both directions, or their gradients: in the order of GruWeights.
-std::vector<Shared> weights(Suite& suite, const GruShape& shape) {
-  std::vector<Shared> arrays;
-  for (int direction = 0; direction < 2; ++direction) {
-    arrays.push_back(suite.random(shape.in * 3 * shape.units, 0.1f));
-    arrays.push_back(suite.random(shape.units * 3 * shape.units, 0.1f));
-    arrays.push_back(suite.random(3 * shape.units, 0.1f));
-    arrays.push_back(suite.random(3 * shape.units, 0.1f));
-  }
-  return arrays;
+enum class Part { forward, backward, both };
+const char* op(Part part) {
+  return part == Part::forward    ? "gru/forward"
+         : part == Part::backward ? "gru/backward"
+                                  : "gru/both";
 }
 
 struct Layer {
-  Layer(Suite& suite, const GruShape& s, const Stream& stream)
-      : shape(s), w(weights(suite, s)), dw(weights(suite, s)) {
-    for (int set = 0; set < kSets; ++set) x.push_back(suite.random(s.batch * s.time * s.in));
-    y = suite.random(s.batch * s.time * 2 * s.units);
-    dy = suite.random(s.batch * s.time * 2 * s.units, 0.01f);
-    dx = suite.random(s.batch * s.time * s.in);
-    saved = suite.random(OF_DEVICE(stream, bidirectional_gru_saved, s));
-    scratch = suite.random(OF_DEVICE(stream, bidirectional_gru_scratch, s));
+  Layer(const Stream& s, const GruShape& g)
+      : memory(s),
+        stream(s),
+        shape(g),
+        x(memory.random_sets(kSets, g.batch * g.time * g.in)),
+        y(memory.random(g.batch * g.time * 2 * g.units)),
+        dy(memory.random(g.batch * g.time * 2 * g.units, 0.01f)),
+        dx(memory.random(g.batch * g.time * g.in)) {
+    for (int d = 0; d < 2; ++d) {
+      w[d] = {memory.random(g.in * 3 * g.units, 0.1f), memory.random(g.units * 3 * g.units, 0.1f),
+              memory.random(3 * g.units, 0.1f), memory.random(3 * g.units, 0.1f)};
+      dw[d] = {memory.random(g.in * 3 * g.units), memory.random(g.units * 3 * g.units),
+               memory.random(3 * g.units), memory.random(3 * g.units)};
+    }
   }
-  void forward(const Stream& s, int set) const {
-    const kernels::GruWeights both[2] = {{*w[0], *w[1], *w[2], *w[3]},
-                                         {*w[4], *w[5], *w[6], *w[7]}};
-    ON_DEVICE(s, bidirectional_gru_forward, shape, both, *x[static_cast<size_t>(set)], *y, *saved,
-              *scratch);
-  }
-  void backward(const Stream& s, int set) const {
-    const kernels::GruWeights both[2] = {{*w[0], *w[1], *w[2], *w[3]},
-                                         {*w[4], *w[5], *w[6], *w[7]}};
-    const kernels::GruWeightGradients gradients[2] = {{*dw[0], *dw[1], *dw[2], *dw[3]},
-                                                      {*dw[4], *dw[5], *dw[6], *dw[7]}};
-    ON_DEVICE(s, bidirectional_gru_backward, shape, both, *x[static_cast<size_t>(set)], *dy, *saved,
-              *scratch, *dx, kernels::Write::overwrite, gradients, kernels::Write::overwrite);
-  }
+  virtual ~Layer() = default;
+  virtual void forward(int set) const = 0;
+  virtual void backward(int set) const = 0;
 
+  Memory memory;
+  Stream stream;
   GruShape shape;
-  std::vector<Shared> w, dw, x;
-  Shared y, dy, dx, saved, scratch;
+  std::vector<float*> x;
+  float *y, *dy, *dx;
+  GruWeights w[2];
+  GruWeightGradients dw[2];
 };
 
-void layer(Suite& suite, GruShape shape, const Version& v, Precision precision) {
-  shape.version = v.version;
-  const auto memory = std::make_shared<Layer>(suite, shape, suite.stream(precision));
-  const double flops =
-      2 * 6.0 *
-      static_cast<double>(shape.batch * shape.time * shape.units * (shape.in + shape.units));
-  Case c = {.op = "gru layer forward",
-            .version = v.name,
-            .shape = fmt::format("B {} T {} {}>{}", shape.batch, shape.time, shape.in, shape.units),
-            .precision = precision,
-            .call = [=](const Stream& s, int set) { memory->forward(s, set); },
-            .flops = flops};
-  suite.measure(c);
-  c.op = "gru layer both";
-  c.flops = 3 * flops;
-  c.target = shape.in == 256 && shape.units == 128 ? kLayer : Target{};
-  c.call = [=](const Stream& s, int set) {
-    memory->forward(s, set);
-    memory->backward(s, set);
+struct HostLayer : Layer {
+  HostLayer(const Stream& s, const GruShape& g) : Layer(s, g) {
+    const int64_t rows = g.batch * g.time;
+    for (auto& to : saved)
+      to = {memory.random(rows * 3 * g.units), memory.random(rows * g.units),
+            memory.random(rows * g.units)};
+  }
+  GruShape direction(int d) const {
+    GruShape one = shape;
+    one.reverse = d == 1;
+    return one;
+  }
+  void forward(int set) const override {
+    for (int d = 0; d < 2; ++d)
+      kernels::cpu::gru_forward(direction(d), w[d], x[set], y + d * shape.units, 2 * shape.units,
+                                saved[d]);
+  }
+  void backward(int set) const override {
+    for (int d = 0; d < 2; ++d)
+      kernels::cpu::gru_backward(
+          direction(d), w[d], x[set], dy + d * shape.units, 2 * shape.units, saved[d],
+          {dx, d == 0 ? Write::overwrite : Write::add, dw[d].dkernel, dw[d].drecurrent_kernel,
+           dw[d].dbias, dw[d].drecurrent_bias, Write::overwrite});
+  }
+  kernels::cpu::GruSaved saved[2];
+};
+
+struct DeviceLayer : Layer {
+  DeviceLayer(const Stream& s, const GruShape& g)
+      : Layer(s, g),
+        saved(memory.random(ON_DEVICE_PICK(s, bidirectional_gru_saved)(g))),
+        scratch(memory.random(ON_DEVICE_PICK(s, bidirectional_gru_scratch)(g))) {}
+  void forward(int set) const override {
+    ON_DEVICE(stream, bidirectional_gru_forward, shape, w, x[set], y, saved, scratch);
+  }
+  void backward(int set) const override {
+    ON_DEVICE(stream, bidirectional_gru_backward, shape, w, x[set], dy, saved, scratch, dx,
+              Write::overwrite, dw, Write::overwrite);
+  }
+  float *saved, *scratch;
+};
+
+// Bytes: x, y and the weights in or out once, or they and their gradients; and between forward and
+// backward z, r, g, the candidate and h.
+void set_cost(Work& work, const GruShape& s, Part part) {
+  const double rows = count(s.batch * s.time), units = count(s.units), in = count(s.in);
+  const double forward = 2 * 6 * rows * units * (in + units);
+  const double weights = 2 * (3 * units * (in + units) + 6 * units);
+  const double once = rows * (in + 2 * units) + weights, saved = rows * 10 * units;
+  work.flops = forward * (part == Part::forward ? 1 : part == Part::backward ? 2 : 3);
+  const double floats = part == Part::forward    ? once + saved
+                        : part == Part::backward ? 2 * once - rows * 2 * units + saved
+                                                 : 3 * once - rows * 2 * units + 2 * saved;
+  work.bytes = 4 * floats;
+}
+
+Work work(const Stream& stream, const GruShape& shape, Part part) {
+  std::shared_ptr<Layer> layer;
+  if (stream.device == kernels::Device::cpu)
+    layer = std::make_shared<HostLayer>(stream, shape);
+  else
+    layer = std::make_shared<DeviceLayer>(stream, shape);
+  Work work = {.sets = kSets};
+  set_cost(work, shape, part);
+  if (part == Part::backward) work.before = [=](int i) { layer->forward(i); };
+  work.call = [=](int i) {
+    if (part != Part::backward) layer->forward(i);
+    if (part != Part::forward) layer->backward(i);
   };
-  suite.measure(c);
+  return work;
+}
+
+void add(Suite& suite, const Stream& stream, GruShape shape, const Version& version) {
+  if (!suite.on_cpu() && !gru_can(stream, version.version, shape.units)) return;
+  const bool paper = shape.batch == 96 && shape.in == 256 && shape.units == 128 && shape.time == 50;
+  shape.version = version.version;
+  for (const Part part : {Part::forward, Part::backward, Part::both})
+    suite.add({.op = op(part),
+               .sizes = fmt::format("B:{}/T:{}/in:{}/H:{}", shape.batch, shape.time, shape.in,
+                                    shape.units),
+               .stream = stream,
+               .version = suite.on_cpu() ? "" : version.name,
+               .target = paper && part == Part::both ? kBoth : Target{},
+               .make = [=] { return work(stream, shape, part); }});
 }
 
 }  // namespace
 
+// 256 features come from a GRU, 100 from the embedding.
 void bench_gru(Suite& suite) {
-  if (!suite.wanted("gru")) return;
-  const int64_t batch = suite.size(96, 9), time = suite.size(50, 3);
-  for (const int64_t units : {suite.size(128, 16), suite.size(256, 0), suite.size(512, 0)})
-    for (const Version& version : kVersions)
-      for (const Precision precision : kPrecisions)
-        if (units > 0) recurrence(suite, {batch, time, units}, version, precision);
-  for (const int64_t in : {suite.size(256, 32), suite.size(100, 10)})
-    for (const Precision precision : kPrecisions)
-      layer(suite, {.batch = batch, .time = time, .in = in, .units = suite.size(128, 16)},
-            {GruVersion::automatic, "automatic"}, precision);
+  const size_t versions = suite.on_cpu() ? 1 : kVersions.size();
+  for (const Sizes& s : suite.sizes({&Sizes::batch, &Sizes::time, &Sizes::units}))
+    for (const int64_t in : {suite.size(256, 32), suite.size(100, 10)})
+      for (size_t version = 0; version < versions; ++version)
+        for (const Stream& stream : suite.streams())
+          add(suite, stream, {.batch = s.batch, .time = s.time, .in = in, .units = s.units},
+              kVersions[version]);
 }
 
 }  // namespace etude::bench

@@ -1,4 +1,5 @@
-// The plain products of the models' layers, through cuBLAS.
+// The plain products of a GRU layer, of one direction: x W, its gradients, and the one of the
+// recurrent weights. Through oneDNN on the CPU, cuBLAS on a GPU.
 
 #include <fmt/format.h>
 
@@ -16,38 +17,38 @@ struct Product {
   Transpose a, b;
 };
 
-void measure(Suite& suite, const Product& p, Precision precision) {
-  std::vector<Shared> a;
-  for (int set = 0; set < kSets; ++set) a.push_back(suite.random(p.m * p.k));
-  const auto b = suite.random(p.k * p.n, 0.1f), c = suite.random(p.m * p.n);
+Work work(const Stream& s, const Product& p) {
+  const auto memory = std::make_shared<Memory>(s);
+  const auto a = memory->random_sets(kSets, p.m * p.k);
+  const float* b = memory->random(p.k * p.n, 0.1f);
+  float* c = memory->random(p.m * p.n);
   const int64_t a_stride = p.a == Transpose::no ? p.k : p.m;
   const int64_t b_stride = p.b == Transpose::no ? p.n : p.k;
-  suite.measure({.op = std::string("matmul ") + p.what,
-                 .version = "cuBLAS",
-                 .shape = fmt::format("{} x {} x {}", p.m, p.n, p.k),
-                 .precision = precision,
-                 .call =
-                     [=](const Stream& s, int set) {
-                       ON_DEVICE(s, matmul, p.m, p.n, p.k,
-                                 {*a[static_cast<size_t>(set)], a_stride, p.a}, {*b, b_stride, p.b},
-                                 *c, p.n, kernels::Write::overwrite);
-                     },
-                 .flops = 2.0 * static_cast<double>(p.m * p.n * p.k)});
+  return {.sets = kSets,
+          .flops = 2 * count(p.m * p.n * p.k),
+          .bytes = 4 * count(p.m * p.k + p.k * p.n + p.m * p.n),
+          .call = [=, keep = memory](int set) {
+            DISPATCH(s, matmul, p.m, p.n, p.k, {a[set], a_stride, p.a}, {b, b_stride, p.b}, c, p.n,
+                     kernels::Write::overwrite, 1.0f);
+          }};
 }
 
 }  // namespace
 
-// One direction's: x W, its gradients, and the one of the recurrent weights.
 void bench_matmul(Suite& suite) {
-  if (!suite.wanted("matmul")) return;
-  const int64_t rows = suite.size(96 * 50, 15), in = suite.size(256, 9),
-                gates = suite.size(384, 12), units = suite.size(128, 4);
-  const Product products[] = {{"x W", rows, gates, in, Transpose::no, Transpose::no},
-                              {"dx", rows, in, gates, Transpose::no, Transpose::yes},
-                              {"dW", in, gates, rows, Transpose::yes, Transpose::no},
-                              {"dR", units, gates, rows, Transpose::yes, Transpose::no}};
-  for (const Product& p : products)
-    for (const Precision precision : kPrecisions) measure(suite, p, precision);
+  const int64_t in = suite.size(256, 9);
+  for (const Sizes& s : suite.sizes({&Sizes::batch, &Sizes::time, &Sizes::units})) {
+    const int64_t rows = s.batch * s.time, gates = 3 * s.units;
+    for (const Product& p : {Product{"xW", rows, gates, in, Transpose::no, Transpose::no},
+                             Product{"dx", rows, in, gates, Transpose::no, Transpose::yes},
+                             Product{"dW", in, gates, rows, Transpose::yes, Transpose::no},
+                             Product{"dR", s.units, gates, rows, Transpose::yes, Transpose::no}})
+      for (const Stream& stream : suite.streams())
+        suite.add({.op = fmt::format("matmul/{}", p.what),
+                   .sizes = fmt::format("m:{}/n:{}/k:{}", p.m, p.n, p.k),
+                   .stream = stream,
+                   .make = [=] { return work(stream, p); }});
+  }
 }
 
 }  // namespace etude::bench

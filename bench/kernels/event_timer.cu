@@ -1,4 +1,4 @@
-#include "bench/kernels/timer.h"
+#include "bench/kernels/sampler.h"
 #include "kernels/device_cuda.h"
 
 namespace etude::bench {
@@ -21,7 +21,7 @@ class EventTimer : public Timer {
     CUDA_CHECK(cudaEventSynchronize(end_));
     float milliseconds = 0;
     CUDA_CHECK(cudaEventElapsedTime(&milliseconds, begin_, end_));
-    return 1000.0 * static_cast<double>(milliseconds);
+    return 1e-3 * static_cast<double>(milliseconds);
   }
 
  private:

@@ -1,137 +1,90 @@
 #pragma once
 
-// What the benchmarks of the device operations share: arrays on the device filled with random
-// numbers, and the measuring of one operation. Each bench_NAME.cpp calls an operation by its
-// contract (kernels/NAME.h), at the paper's sizes.
+// All benchmarks: each bench_NAME.cpp adds the cases of kernels/NAME.h, at the paper's sizes and,
+// where asked for, at others around them.
 
-#include <cstdint>
-#include <functional>
+#include <initializer_list>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <string>
 #include <vector>
 
+#include "bench/kernels/case.h"
+#include "bench/kernels/memory.h"
 #include "kernels/device.h"
+#include "kernels/dispatch.h"
+#include "kernels/gru.h"
 
 namespace etude::bench {
 
-using kernels::Precision;
-using kernels::Stream;
-
-// As DISPATCH, for functions that the CPU does not have.
-// OF_DEVICE: for those that take no stream.
-#if ETUDE_CUDA
-#define ON_DEVICE(stream, function, ...)                                     \
-  ((stream).device == ::etude::kernels::Device::cuda                         \
-       ? ::etude::kernels::cuda::function(stream __VA_OPT__(, ) __VA_ARGS__) \
-       : ::etude::kernels::simt::function(stream __VA_OPT__(, ) __VA_ARGS__))
-#define OF_DEVICE(stream, function, ...)               \
-  ((stream).device == ::etude::kernels::Device::cuda   \
-       ? ::etude::kernels::cuda::function(__VA_ARGS__) \
-       : ::etude::kernels::simt::function(__VA_ARGS__))
-#else
-#define ON_DEVICE(stream, function, ...) \
-  ::etude::kernels::simt::function(stream __VA_OPT__(, ) __VA_ARGS__)
-#define OF_DEVICE(stream, function, ...) \
-  ((void)(stream), ::etude::kernels::simt::function(__VA_ARGS__))
-#endif
-
-constexpr Precision kPrecisions[] = {Precision::fp32, Precision::tf32, Precision::bf16};
-const char* name(Precision precision);
-
-// What issue 3 asks for, microseconds in the row's unit; 0 where it asks for nothing. The floor is
-// what bytes or operations alone take on an H100.
-struct Target {
-  double floor = 0, must = 0, aim = 0, moon = 0;
+struct Options {
+  kernels::Device device = kernels::Device::cpu;
+  std::vector<Precision> precisions;  // of the device's matrix products
+  bool sweep = false;
+  bool small = false;  // tiny sizes, to see that everything runs
 };
 
-struct Case {
-  std::string op = {}, version = {}, shape = {};
-  Precision precision = Precision::fp32;
-  // Puts one call into the stream; `set` says which of the kSets inputs it is to read.
-  std::function<void(const Stream&, int set)> call = {};
-  int64_t steps = 1;            // the figure is microseconds a step, so many in a call
-  double flops = 0, bytes = 0;  // of a call, at the least
-  Target target = {};
-  bool captured = true;    // timed as replays of a graph; otherwise as launches
-  bool long_call = false;  // milliseconds: one replay is enough for a repetition
+// The paper's.
+struct Sizes {
+  int64_t batch = 96, time = 50, vocabulary = 36011, units = 128, heads = 1;
 };
+using Axis = int64_t Sizes::*;
 
-struct Figures {
-  double median = 0, least = 0, most = 0;  // microseconds
-  int repetitions = 0;
-  int64_t calls = 0;  // in each repetition
+// How a benchmark's arrays take turns.
+struct Rotation {
+  int sets;
+  bool cold;
 };
-
-constexpr int kSets = 4;  // of inputs, by turns
-
-class Array {  // floats or ids on the device
- public:
-  Array(const Stream& stream, const void* from, int64_t bytes);
-  ~Array();
-  Array(const Array&) = delete;
-  Array& operator=(const Array&) = delete;
-  template <typename T = float>
-  T* as() const {
-    return static_cast<T*>(memory_);
-  }
-  operator float*() const { return as<float>(); }
-
- private:
-  Stream stream_;
-  void* memory_;
-};
-using Shared = std::shared_ptr<Array>;
 
 class Suite {
  public:
-  struct Options {
-    kernels::Device device = kernels::Device::cuda;
-    bool small = false;      // tiny sizes, to see that everything runs
-    std::string only, json;  // rows whose operation contains it; where the figures go
-  };
-  explicit Suite(Options options);
+  explicit Suite(const Options& options);
   ~Suite();
+  Suite(const Suite&) = delete;
+  Suite& operator=(const Suite&) = delete;
 
-  const Stream& stream(Precision precision = Precision::fp32) const;
+  const Options& options() const { return options_; }
+  bool on_cpu() const { return options_.device == kernels::Device::cpu; }
+  const Stream& stream() const { return streams_.front(); }        // for what has no products
+  const std::vector<Stream>& streams() const { return streams_; }  // one a precision
+
   int64_t size(int64_t paper, int64_t small) const { return options_.small ? small : paper; }
+  // The paper's sizes; when sweeping, also those with one of the axes changed.
+  std::vector<Sizes> sizes(std::initializer_list<Axis> axes) const;
+  // Of sets of so many bytes, as many as are twice the cache: an array that a training step finds
+  // in memory is found there. Sets so small that thousands were needed stay in the cache.
+  Rotation rotation(int64_t bytes) const;
 
-  // Uniform in (-scale, scale); other numbers at each call.
-  Shared random(int64_t count, float scale = 1.0f);
-  Shared random_ids(int64_t count, int64_t classes);  // some classes often, most seldom
-  Shared copy_of(const void* from, int64_t bytes);
-  template <typename T>
-  Shared copy_of(const T& value) {
-    return copy_of(&value, static_cast<int64_t>(sizeof value));
-  }
-
-  bool wanted(const std::string& op) const;
-  // Measures, keeps and prints a row; a refusal of the device becomes a row too.
-  Figures measure(const Case& c);
-  // The part of `both` that is not `first`: backward, where it cannot run alone.
-  void difference(const Case& c, const Figures& both, const Figures& first);
-  int rows() const { return static_cast<int>(rows_.size()); }
-  int failures() const { return failures_; }
-  void print_table() const;
+  void add(Case c);
+  const std::vector<Case>& cases() const { return cases_; }
 
  private:
-  Figures time(const Case& c);
-  void keep(const Case& c, const Figures& figures, const std::string& problem);
-  void write() const;
-
   Options options_;
   std::vector<Stream> streams_;
-  std::vector<nlohmann::ordered_json> rows_;
-  uint64_t seed_ = 1;
-  int failures_ = 0;
+  std::vector<Case> cases_;
+  int64_t cache_;  // bytes: the last one of the processor or of the GPU
 };
 
-void bench_ceilings(Suite& suite);
-void bench_matmul(Suite& suite);
-void bench_gru(Suite& suite);
+constexpr int kSets = 4;  // of arrays that need not be cold
+
+inline double count(int64_t n) { return static_cast<double>(n); }
+
+// Whether a device's version can do so many units in the stream's precision.
+bool gru_can(const Stream& stream, kernels::GruVersion version, int64_t units);
+
+void bench_add(Suite& suite);
 void bench_attention(Suite& suite);
-void bench_vocabulary_loss(Suite& suite);
+void bench_column_sums(Suite& suite);
+void bench_dense(Suite& suite);
+void bench_dense_leaky_relu(Suite& suite);
+void bench_dropout(Suite& suite);
 void bench_embedding(Suite& suite);
-void bench_small(Suite& suite);  // leaky ReLU, add, dropout, dense, column sums, the step's ends
+void bench_gru(Suite& suite);
+void bench_gru_recurrence(Suite& suite);
+void bench_leaky_relu(Suite& suite);
+void bench_matmul(Suite& suite);
+void bench_nadam(Suite& suite);
+void bench_nadam_lazy(Suite& suite);
+void bench_softmax_cross_entropy(Suite& suite);
+void bench_step_plan(Suite& suite);
+void bench_vocabulary_loss(Suite& suite);
 
 }  // namespace etude::bench

@@ -11,8 +11,9 @@ import argparse
 import torch
 from torch import Tensor
 
+from common import ETUDE, PeerError, run_main
 from etude_program import Etude
-from etude_torch import PeerError, load_checkpoint, run_main
+from etude_torch import load_checkpoint
 
 
 def windows(classes: int, length: int, count: int, seed: int) -> list[tuple[str, list[int]]]:
@@ -31,7 +32,10 @@ def main() -> int:
         epilog="Relative differences are taken to the largest logit of the window. Exit status 0: all within --limit.",
     )
     parser.add_argument("checkpoint", help="a checkpoint, as `etude train` writes it")
-    parser.add_argument("--etude", required=True, metavar="PROGRAM", help="the built `etude` program")
+    parser.add_argument(
+        "--etude", default=str(ETUDE), metavar="PROGRAM",
+        help="the built `etude` program (default: build/release/apps/etude)",
+    )  # fmt: skip
     parser.add_argument("--windows", type=int, default=5, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the random windows (default: %(default)s)")
     parser.add_argument(

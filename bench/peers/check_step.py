@@ -3,7 +3,7 @@
 
 Both start from the same random checkpoint, take the same minibatch and use no dropout.
 
-    check_step.py --etude build/release/apps/etude --data data/demo/midi --model triple
+    check_step.py --model triple
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 import etude_torch
+from common import MODELS, Config, made_up_vocabulary, run_main
 from etude_program import Etude, add_etude_options
-from etude_torch import Config, EtudeModel, made_up_vocabulary, run_main
+from etude_torch import EtudeModel
 
 
 def enliven(model: EtudeModel, seed: int) -> None:
@@ -51,7 +52,7 @@ def main() -> int:
         "the limits.",
     )
     add_etude_options(parser)
-    parser.add_argument("--model", choices=etude_torch.MODELS, default="triple")
+    parser.add_argument("--model", choices=MODELS, default="triple")
     parser.add_argument("--steps", type=int, default=1, help="how many (default: %(default)s)")
     parser.add_argument(
         "--seed", type=int, default=1, help="of the initial values and the minibatches (default: %(default)s)"
@@ -89,8 +90,9 @@ def main() -> int:
         trained, _ = etude_torch.load_checkpoint(folder / "out" / "model.safetensors")
 
     exact = copy.deepcopy(twin).double()
+    inputs, targets = torch.from_numpy(data.inputs), torch.from_numpy(data.targets)
     losses, _ = (
-        [etude_torch.train_step(model, optimiser, x, y) for x, y in zip(data.inputs, data.targets)]
+        [etude_torch.train_step(model, optimiser, x, y) for x, y in zip(inputs, targets)]
         for model, optimiser in (
             (twin.train(), etude_torch.nadam(twin)),
             (exact.train(), etude_torch.nadam(exact)),

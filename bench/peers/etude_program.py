@@ -13,13 +13,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import numpy
 
-from etude_torch import PeerError, read_tensors
+from common import DEMO, ETUDE, PeerError, read_tensors
 
 
-# A process inherits its parent's size in ru_maxrss when it is started, and PyTorch's is large. So a small
-# process starts the program and writes down its exit status and peak memory.
+# A process inherits its parent's size in ru_maxrss when it is started, and one with PyTorch is large. So a
+# small process starts the program and writes down its exit status and peak memory.
 LAUNCHER = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[2:])
@@ -42,8 +42,8 @@ class Run:
 class Minibatches:
     """What a training run takes, in its order."""
 
-    inputs: Tensor  # [count, batch, window]
-    targets: Tensor  # [count, batch]
+    inputs: numpy.ndarray  # int64 [count, batch, window]
+    targets: numpy.ndarray  # int64 [count, batch]
     classes: int
     path: Path
 
@@ -85,7 +85,7 @@ class Etude:
         )
         tensors, metadata = read_tensors(path)
         try:
-            inputs, targets = tensors["inputs"].long(), tensors["targets"].long()
+            inputs, targets = (tensors[name].astype(numpy.int64) for name in ("inputs", "targets"))
             classes = int(metadata["softmax_size"])
         except (KeyError, ValueError) as error:
             raise PeerError(f"`etude dataset --batches`: incomplete file ({error!r})") from error
@@ -125,12 +125,13 @@ class Etude:
             raise PeerError(f"`etude forward`: not the JSON expected ({error!r})") from error
 
 
-def add_etude_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    parser.add_argument("--etude", required=required, metavar="PROGRAM", help="the built `etude` program")
+def add_etude_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data",
-        required=required,
-        metavar="PATH",
-        help="what Etude trains on: a folder of MIDI files or a MAESTRO CSV",
-    )
-    parser.add_argument("--threads", type=int, default=2, help="of both (default: %(default)s)")
+        "--etude", default=str(ETUDE), metavar="PROGRAM",
+        help="the built `etude` program (default: build/release/apps/etude)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", default=str(DEMO), metavar="PATH",
+        help="what all train on: a folder of MIDI files or a MAESTRO table (default: data/demo/midi)",
+    )  # fmt: skip
+    parser.add_argument("--threads", type=int, default=2, help="of each process (default: %(default)s)")

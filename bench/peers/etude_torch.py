@@ -18,56 +18,28 @@ import argparse
 import dataclasses
 import json
 import math
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-MODELS = ("rnn", "attention", "single", "double", "triple", "transformer")
-TABLE_MODELS = MODELS[:5]
-PAPER_CLASSES = 36011
-PAPER_PARAMETERS = {
-    "rnn": 6_134_903,
-    "attention": 6_271_880,
-    "single": 7_003_256,
-    "double": 6_496_888,
-    "triple": 6_858_873,
-}
-STACKS = {"rnn": 1, "double": 2, "triple": 3}
-
-
-class PeerError(Exception):
-    """Something the user can mend. Shown as one line."""
-
-
-@dataclasses.dataclass
-class Config:
-    """What the checkpoint's metadata calls `config`."""
-
-    classes: int
-    embedding: int = 100
-    units: int = 128
-    dense: int = 64
-    window: int = 50
-    heads: int = 1
-    attention_width: int = 50
-    attention_activation: str = "sigmoid"
-    dropout: float = 0.3
-    leaky_slope: float = 0.3
-    stack: int = 3  # of the model `stack`; the others have their own number
-
-    @staticmethod
-    def for_model(model: str, classes: int, **changes: object) -> Config:
-        config = Config(classes=classes)
-        if model == "transformer":
-            config.heads = 4
-        return dataclasses.replace(config, **changes)
+from common import (
+    MODELS,
+    PAPER_CLASSES,
+    PAPER_PARAMETERS,
+    STACKS,
+    Config,
+    PeerError,
+    check_tensors,
+    made_up_vocabulary,
+    read_checkpoint,
+    run_main,
+)
 
 
 class Attention(nn.Module):
@@ -289,50 +261,21 @@ def export_tensors(model: EtudeModel, gradients: bool = False) -> dict[str, Tens
     }
 
 
-def load_tensors(model: EtudeModel, tensors: dict[str, Tensor], source: str) -> None:
+def load_tensors(model: EtudeModel, tensors: dict[str, numpy.ndarray], source: str) -> None:
     """Copies Etude's tensors into the model; every one must be there with its shape."""
     names = checkpoint_names(model)
-    unknown = sorted(set(tensors) - set(names))
-    if unknown:
-        raise PeerError(f"{source}: unknown tensor '{unknown[0]}' for model '{model.model}'")
+    check_tensors(tensors, {name: list(to(value).shape) for name, (value, to, _) in names.items()}, source)
     with torch.no_grad():
-        for name, (value, convert, back) in names.items():
-            if name not in tensors:
-                raise PeerError(f"{source}: no tensor '{name}'")
-            wanted = list(convert(value).shape)
-            found = list(tensors[name].shape)
-            if wanted != found:
-                raise PeerError(f"{source}: tensor '{name}' has shape {found}, not {wanted}")
-            value.copy_(back(tensors[name]))
-
-
-def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors and the metadata of a safetensors file."""
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            return tensors, dict(file.metadata() or {})
-    except (OSError, SafetensorError) as error:
-        raise PeerError(f"{path}: {str(error).splitlines()[0]}") from error
+        for name, (value, _, back) in names.items():
+            value.copy_(back(torch.from_numpy(tensors[name])))
 
 
 def load_checkpoint(path: str | Path) -> tuple[EtudeModel, list[str]]:
     """The model in a checkpoint file, and its vocabulary."""
-    tensors, metadata = read_tensors(path)
-    if metadata.get("format") != "etude-checkpoint":
-        raise PeerError(f"{path}: not an Etude checkpoint (metadata 'format')")
-    if metadata.get("version") != "1":
-        raise PeerError(f"{path}: format version {metadata.get('version')}, not 1")
-    try:
-        values = json.loads(metadata["config"])
-        vocabulary = json.loads(metadata["vocabulary"])
-        known = {field.name for field in dataclasses.fields(Config)}
-        config = Config(**{key: value for key, value in values.items() if key in known})
-        model = EtudeModel(metadata["model"], config)
-    except (KeyError, TypeError, ValueError) as error:
-        raise PeerError(f"{path}: metadata: {error!r}") from error
-    load_tensors(model, tensors, str(path))
-    return model, vocabulary
+    checkpoint = read_checkpoint(path)
+    model = EtudeModel(checkpoint.model, checkpoint.config)
+    load_tensors(model, checkpoint.tensors, str(path))
+    return model, checkpoint.vocabulary
 
 
 def save_checkpoint(model: EtudeModel, vocabulary: list[str], path: str | Path) -> None:
@@ -349,23 +292,6 @@ def save_checkpoint(model: EtudeModel, vocabulary: list[str], path: str | Path) 
         "vocabulary": json.dumps(vocabulary, separators=(",", ":")),
     }
     save_file(export_tensors(model), str(path), metadata=metadata)
-
-
-def made_up_vocabulary(size: int) -> list[str]:
-    """`size` distinct tokens, the last one silence: chords of up to three pitches."""
-    tokens: list[str] = []
-    pitches = range(21, 109)
-    for lowest in pitches:
-        tokens.append(str(lowest))
-    for lowest in pitches:
-        for highest in range(lowest + 1, 109):
-            tokens.append(f"{lowest},{highest}")
-            tokens.extend(f"{lowest},{middle},{highest}" for middle in range(lowest + 1, highest))
-            if len(tokens) >= size:
-                return tokens[: size - 1] + ["e"]
-    if len(tokens) + 1 < size:
-        raise PeerError(f"cannot make up {size} tokens")
-    return tokens[: size - 1] + ["e"]
 
 
 def nadam(model: nn.Module) -> torch.optim.Optimizer:
@@ -526,18 +452,6 @@ def self_test() -> None:
             check(f"{model}: saved, loaded, same logits", _largest(twin(tokens), again.eval()(tokens)), 0.0)
             if len(vocabulary) != 29 or len(set(vocabulary)) != 29 or vocabulary[-1] != "e":
                 raise PeerError("self-test: the vocabulary came back changed")
-
-
-def run_main(main: Callable[[], int]) -> None:
-    """Runs a program's main: errors in one line on stderr, exit status 1."""
-    try:
-        sys.exit(main())
-    except PeerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        sys.exit(130)
 
 
 def main() -> int:

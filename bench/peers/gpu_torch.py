@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +25,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-import etude_torch
+from common import PAPER_CLASSES, TABLE_MODELS, Config, PeerError, run_main, write_json
 from etude_program import Etude
-from etude_torch import PAPER_CLASSES, TABLE_MODELS, Attention, Config, EtudeModel, PeerError, run_main
+from etude_torch import Attention, EtudeModel
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 MODES = ("eager", "graph", "compile", "compile+graph")
@@ -445,7 +443,8 @@ def models(options: argparse.Namespace, report: dict[str, Any]) -> None:
         if etude:
             more = [] if options.batch == 96 else ["--batch", str(options.batch)]
             found = etude.minibatches(64, options.seed, folder, *more)
-            inputs, targets, classes = found.inputs, found.targets, found.classes
+            inputs, targets = torch.from_numpy(found.inputs), torch.from_numpy(found.targets)
+            classes = found.classes
         for precision in options.precision:
             set_precision(precision)
             options.stop_compiling = time.monotonic() + options.compile_seconds
@@ -477,9 +476,7 @@ def versions(device: str) -> dict[str, Any]:
 def write(report: dict[str, Any], path: str) -> None:
     """After every row: what is stopped leaves what it has."""
     if path:
-        new = Path(path + ".new")
-        new.write_text(json.dumps(report, indent=1) + "\n")
-        new.replace(path)
+        write_json(path, report)
 
 
 def main() -> int:

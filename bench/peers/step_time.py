@@ -1,287 +1,371 @@
 #!/usr/bin/env python3
-"""Times one training step (forward, backward, Nadam) of each model, Etude and PyTorch by turns.
+"""Times a training step (forward, backward, Nadam) of each model in Etude, PyTorch and Keras, by turns.
 
-For every model the rounds alternate: some steps of Etude, then some steps of PyTorch, and so
-on, in processes of their own, so that both meet the same machine. The PyTorch process sleeps while Etude
-runs. Each round's first steps are warm-up and not counted. PyTorch gets the minibatches of Etude's run, or,
-alone, random ones.
+For every model the rounds alternate: some steps of Etude, then the same of PyTorch, then of Keras, in processes of
+their own, on the same minibatches, with the same number of threads. Who is not asked sleeps. Each round's
+first steps are warm-up and not counted.
 
-    step_time.py --etude build/release/apps/etude --data data/demo/midi --vocab 36011    both
-    step_time.py --twin-only                                                        PyTorch alone
+    step_time.py --keras-python keras/bin/python --markdown step_time.md       the README's table
+    step_time.py --models rnn --rounds 1 --steps 2                             only to see that it runs
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import etude_torch
+from common import (
+    PAPER_CLASSES,
+    TABLE_MODELS,
+    PeerError,
+    machine,
+    models_of,
+    read_tensors,
+    run_main,
+    spread,
+    told,
+    warn_if_busy,
+    write_json,
+    write_text,
+)
 from etude_program import Etude, add_etude_options
-from etude_torch import PAPER_CLASSES, TABLE_MODELS, PeerError, run_main
+from worker_process import Peers, Worker
 
-WINDOW = 50
-
-
-def worker(options: argparse.Namespace) -> int:
-    """Times steps whenever a line `N` arrives on standard input; answers with one line of JSON."""
-    import torch
-
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    config = etude_torch.Config.for_model(options.worker, options.vocab, dropout=options.dropout)
-    model = etude_torch.EtudeModel(options.worker, config).initialise(options.seed).train()
-    optimiser = etude_torch.nadam(model)
-    generator = torch.Generator().manual_seed(options.seed)
-    stored = etude_torch.read_tensors(options.minibatches)[0] if options.minibatches else None
-    done = 0
-    for line in sys.stdin:
-        milliseconds = []
-        losses = []
-        for _ in range(int(line)):
-            if stored:
-                place = done % len(stored["inputs"])
-                inputs, targets = stored["inputs"][place].long(), stored["targets"][place].long()
-            else:
-                inputs = torch.randint(1, options.vocab, (options.batch, WINDOW), generator=generator)
-                targets = torch.randint(1, options.vocab, (options.batch,), generator=generator)
-            done += 1
-            start = time.perf_counter()
-            losses.append(etude_torch.train_step(model, optimiser, inputs, targets))
-            milliseconds.append(1000.0 * (time.perf_counter() - start))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        answer = {"ms": milliseconds, "loss": losses[-1], "peak_mib": peak}
-        print(json.dumps(answer), flush=True)
-    return 0
+ETUDE = "Etude"
+ETUDE_PRECISIONS = ("bf16", "tf32")
 
 
-class Twin:
-    """The PyTorch process of one model."""
+class EtudeSteps:
+    """Etude's turn: a process each time; ms from its steps.csv."""
 
-    def __init__(self, model: str, classes: int, options: argparse.Namespace) -> None:
-        command = [sys.executable, __file__, "--worker", model, "--vocab", str(classes)]
-        for name in ("threads", "batch", "seed", "dropout"):
-            command += [f"--{name}", str(getattr(options, name))]
-        if options.minibatches:
-            command += ["--minibatches", options.minibatches]
-        environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads))
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
+    def __init__(self, etude: Etude, model: str, words: list[str], options: argparse.Namespace) -> None:
+        self.etude, self.model, self.options = etude, model, options
+        classes = ["--vocab", str(options.vocab)] if options.vocab else []
+        self.words = [
+            "--batch", str(options.batch), "--dropout", str(options.dropout), "--pedal", options.pedal,
+            *classes, *words,
+        ]  # fmt: skip
+        self.versions: dict[str, str] = {}
 
     def steps(self, count: int) -> dict[str, Any]:
-        into: IO[str] = self.process.stdin  # type: ignore[assignment]
-        outof: IO[str] = self.process.stdout  # type: ignore[assignment]
-        try:
-            into.write(f"{count}\n")
-            into.flush()
-            return json.loads(outof.readline())
-        except (OSError, ValueError) as error:
-            raise PeerError(f"the PyTorch process ended early (exit status {self.process.wait()})") from error
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "out"
+            rows, run = self.etude.train(self.model, folder, count, self.options.seed, *self.words)
+            classes = len(read_tensors(folder / "model.safetensors")[0]["embedding.weight"])
+        if classes != self.options.classes:
+            raise PeerError(f"Etude trained with {classes} classes, not {self.options.classes}")
+        return {"ms": [row["model_ms"] for row in rows], "peak_mib": run.peak_mib}
 
     def close(self) -> None:
-        if self.process.stdin:
-            self.process.stdin.close()
-        self.process.wait()
+        pass
 
 
-def etude_steps(etude: Etude, model: str, count: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Runs `count` steps of Etude in a process of its own; times from its steps.csv."""
-    vocab = ["--vocab", str(options.vocab)] if options.vocab else []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        rows, run = etude.train(
-            model, folder, count, options.seed,
-            "--batch", str(options.batch), "--dropout", str(options.dropout),
-            *vocab, *options.etude_option,
+class WorkerSteps:
+    """A peer's turn: a process that lives through all rounds of a model, on the minibatches of Etude's run."""
+
+    def __init__(
+        self,
+        framework: str,
+        mode: str,
+        python: str,
+        model: str,
+        words: list[str],
+        options: argparse.Namespace,
+    ) -> None:
+        self.worker = Worker(
+            framework, python, options.threads, "--mode", mode, "--model", model, "--classes", str(options.classes),
+            "--minibatches", str(options.minibatches), "--dropout", str(options.dropout),
+            "--seed", str(options.seed), *words,
         )  # fmt: skip
-        tensors, _ = etude_torch.read_tensors(folder / "model.safetensors")
-        return {
-            "ms": [row["model_ms"] for row in rows],
-            "loss": rows[-1]["loss_per_sample"],
-            "peak_mib": run.peak_mib,
-            "classes": len(tensors["embedding.weight"]),
-        }
+        self.versions = self.worker.versions
+
+    def steps(self, count: int) -> dict[str, Any]:
+        return self.worker.steps(count, first=0)
+
+    def close(self) -> None:
+        self.worker.close()
 
 
-def summary(rounds: list[list[float]], peak: float) -> dict[str, float]:
-    steps = [value for single in rounds for value in single]
-    return {
-        "median": statistics.median(steps),
-        "min": min(steps),
-        "max": max(steps),
-        "steps": len(steps),
-        "peak_mib": peak,
-    }
+Start = Callable[[str], Any]
 
 
-def measure(model: str, options: argparse.Namespace, etude: Etude | None) -> dict[str, Any]:
-    """All rounds of one model."""
-    kept: dict[str, list[list[float]]] = {"etude": [], "torch": []}
-    peak = {"etude": 0.0, "torch": 0.0}
-    twin = None
-    count = options.warmup + options.steps
-    classes = options.vocab
-    try:
-        for _ in range(options.rounds):
-            if etude:
-                answer = etude_steps(etude, model, count, options)
-                kept["etude"].append(answer["ms"][options.warmup :])
-                peak["etude"] = max(peak["etude"], answer["peak_mib"])
-                classes = classes or answer["classes"]
-                if answer["classes"] != classes:
-                    raise PeerError(f"Etude trained with {answer['classes']} classes, not {classes}")
-            if not options.etude_only:
-                twin = twin or Twin(model, classes or PAPER_CLASSES, options)
-                answer = twin.steps(count)
-                kept["torch"].append(answer["ms"][options.warmup :])
-                peak["torch"] = max(peak["torch"], answer["peak_mib"])
-    finally:
-        if twin:
-            twin.close()
-    result: dict[str, Any] = {"classes": classes or PAPER_CLASSES}
-    for name, rounds in kept.items():
-        if rounds:
-            result[name] = summary(rounds, peak[name])
-    if "etude" in result and "torch" in result:
-        pairs = [
-            statistics.median(theirs) / statistics.median(ours)
-            for ours, theirs in zip(kept["etude"], kept["torch"])
-        ]
-        result["speedup"] = {"median": statistics.median(pairs), "min": min(pairs), "max": max(pairs)}
-        result["memory_ratio"] = peak["torch"] / peak["etude"]
+def columns(etude: Etude, options: argparse.Namespace) -> dict[str, Start]:
+    """Title -> what starts its turns with a model."""
+
+    def etude_column(words: list[str]) -> Start:
+        return lambda model: EtudeSteps(etude, model, words + options.etude_option, options)
+
+    def worker_column(framework: str, mode: str, python: str, words: list[str]) -> Start:
+        return lambda model: WorkerSteps(framework, mode, python, model, words, options)
+
+    found = {ETUDE: etude_column([])}
+    for precision in options.etude_also:
+        found[f"{ETUDE} {precision}"] = etude_column(["--precision", precision])
+    found["PyTorch"] = worker_column("torch", "eager", options.torch_python, [])
+    if options.torch_compile:
+        found["PyTorch compiled"] = worker_column("torch", "compile", options.torch_python, [])
+    for mode in options.keras_modes:
+        title = "Keras" if mode == "function" else f"Keras {mode}"
+        words = ["--embedding-update", options.keras_embedding]
+        found[title] = worker_column("keras", mode, options.keras_python, words)
+    return found
+
+
+class Turns:
+    """One column of one model: what was measured, or why there is nothing (more)."""
+
+    def __init__(self, title: str, start: Callable[[], Any], peers: Peers) -> None:
+        self.title, self.peers = title, peers
+        self.rounds: list[list[float]] = []
+        self.peak = 0.0
+        self.versions: dict[str, str] = {}
+        self.reason = ""
+        self.runner: Any = None
+        try:
+            self.runner = start()
+            self.versions = self.runner.versions
+        except PeerError as error:
+            self.reason = peers.skip(title, str(error))
+
+    def turn(self, count: int, warmup: int) -> None:
+        if self.reason:
+            return
+        try:
+            answer = self.runner.steps(count)
+        except PeerError as error:
+            after = f" (after round {len(self.rounds)})" if self.rounds else ""
+            self.reason = self.peers.skip(self.title, str(error)) + after
+            return
+        self.rounds.append(answer["ms"][warmup:])
+        self.peak = max(self.peak, answer["peak_mib"])
+
+    def close(self) -> None:
+        if self.runner:
+            self.runner.close()
+
+    def figures(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"versions": self.versions} if self.versions else {}
+        if self.rounds:
+            steps = [value for single in self.rounds for value in single]
+            found.update(spread(steps), steps=len(steps), peak_mib=self.peak)
+            found["round_medians"] = [statistics.median(single) for single in self.rounds]
+        if self.reason:
+            found["stopped" if self.rounds else "skipped"] = self.reason
+        return found
+
+
+def summarise(turns: list[Turns]) -> dict[str, Any]:
+    """Each column's figures, and beside Etude's its ratios: of the medians of each round, and of the peaks."""
+    result = {turn.title: turn.figures() for turn in turns}
+    ours = result[ETUDE]
+    for title, theirs in result.items():
+        if title != ETUDE and "median" in ours and "median" in theirs:
+            pairs = [b / a for a, b in zip(ours["round_medians"], theirs["round_medians"])]
+            theirs["ratio"] = spread(pairs) | {"pairs": pairs}
+            theirs["memory_ratio"] = theirs["peak_mib"] / ours["peak_mib"]
     return result
 
 
-def machine() -> dict[str, Any]:
-    import torch
-
-    name = platform.processor() or platform.machine()
+def measure(
+    model: str, starts: dict[str, Start], peers: Peers, options: argparse.Namespace
+) -> dict[str, Any]:
+    """All rounds of one model. Interrupted, it gives what it has and says so in options.interrupted."""
+    turns: list[Turns] = []
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.split(":", 1)[1].strip()
-                break
-    except OSError:
-        pass
-    return {"cpu": name, "cores": os.cpu_count(), "torch": torch.__version__, "load": os.getloadavg()[0]}
+        for title, start in starts.items():
+            turns.append(Turns(title, lambda start=start: start(model), peers))
+        for number in range(1, options.rounds + 1):
+            for turn in turns:
+                print(
+                    f"{model}: round {number} of {options.rounds}, {turn.title}   ", end="\r", file=sys.stderr
+                )
+                turn.turn(options.warmup + options.steps, options.warmup)
+    except KeyboardInterrupt:
+        options.interrupted = True
+    finally:
+        print(" " * 70, end="\r", file=sys.stderr)
+        for turn in turns:
+            turn.close()
+    for title in list(starts)[len(turns) :]:
+        turns.append(Turns(title, interrupted, Peers()))
+    for turn in turns:
+        if options.interrupted and len(turn.rounds) < options.rounds and not turn.reason:
+            turn.reason = "interrupted"
+    return summarise(turns)
 
 
-def main() -> int:
+def interrupted() -> None:
+    raise PeerError("interrupted")
+
+
+def text_rows(model: str, result: dict[str, Any]) -> str:
+    lines = []
+    for title, found in result.items():
+        line = f"{model:12s} {title:17s} "
+        if "median" in found:
+            ratio = told(found["ratio"], 2) if "ratio" in found else ""
+            memory = f"{found['memory_ratio']:.1f}" if "memory_ratio" in found else ""
+            line += f"{told(found):>26s} {ratio:>22s} {found['peak_mib']:9.0f} {memory:>6s}"
+        for word in ("skipped", "stopped"):
+            if word in found:
+                line += f" {word}: {found[word]}"
+        lines.append(line.rstrip())
+        model = ""
+    return "\n".join(lines)
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The README's table: ms a step, how many times faster Etude is, peak memory."""
+    titles = report["columns"]
+    peers = [title for title in titles if title != ETUDE]
+    head = ["model", f"{ETUDE}, ms"]
+    for title in peers:
+        head += [f"{title}, ms", "ratio by pairs"]
+    lines = [head + [f"peak MiB: {', '.join(titles)}"], ["---"] * (len(head) + 1)]
+    for model, result in report["models"].items():
+        line = [f"`{model}`"]
+        for title in titles:
+            found = result[title]
+            cell = told(found) if "median" in found else ""
+            for word in ("skipped", "stopped"):
+                cell += f"{' ' if cell else ''}{word}: {found[word]}" if word in found else ""
+            line.append(cell.replace("|", "\\|"))
+            if title != ETUDE:
+                line.append(told(found["ratio"], 2) if "ratio" in found else "")
+        peaks = (
+            f"{result[title]['peak_mib']:,.0f}" if "peak_mib" in result[title] else "-" for title in titles
+        )
+        lines.append([*line, ", ".join(peaks)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Time a training step of each model: Etude and PyTorch by turns, on the same machine in one run.",
-        epilog="A table goes to standard output, the figures to --json. The speed-up is the median over the rounds of "
-        "(PyTorch's median / Etude's median).",
+        description="Time a training step of each model: Etude, PyTorch and Keras by turns, on the same machine in one run.",
+        epilog="The ratio is a peer's median over Etude's in the same round: the median over the rounds, and least to most. A peer "
+        "that is missing or fails is named on stderr and in its column; what was measured before stays. "
+        "Exit status 1 when Etude itself was not measured, 130 after Ctrl-C.",
     )
-    add_etude_options(parser, required=False)
+    add_etude_options(parser)
     parser.add_argument(
         "--models", default=",".join(TABLE_MODELS), help="comma-separated (default: %(default)s)"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="alternations (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="alternations (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=8, help="counted steps a round (default: %(default)s)")
     parser.add_argument(
-        "--warmup", type=int, default=2, help="uncounted steps a round (default: %(default)s)"
+        "--warmup", type=int, default=3, help="uncounted steps a round (default: %(default)s)"
     )
-    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--batch", type=int, default=96, help="(default: %(default)s)")
     parser.add_argument(
-        "--vocab", type=int, default=0, help="classes, if more than the data's (36011 with --twin-only)"
+        "--vocab", type=int, default=PAPER_CLASSES,
+        help="classes; 0: as many as the data has (default: the paper's, %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--dropout", type=float, default=0.3, help="(default: %(default)s)")
+    parser.add_argument(
+        "--pedal", choices=("compat", "off"), default="compat", help="of the data (default: %(default)s)"
     )
-    parser.add_argument("--dropout", type=float, default=0.3)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
     parser.add_argument(
-        "--json", metavar="FILE", help="also write the figures as JSON ('-': instead of the table)"
+        "--etude-also",
+        default="",
+        metavar="PRECISION,...",
+        help=f"more columns of Etude: {', '.join(ETUDE_PRECISIONS)}",
     )
-    parser.add_argument("--twin-only", action="store_true", help="PyTorch alone")
-    parser.add_argument("--etude-only", action="store_true", help="Etude alone")
     parser.add_argument(
-        "--etude-option",
-        action="append",
-        default=[],
-        metavar="WORD",
+        "--etude-option", action="append", default=[], metavar="WORD",
         help="one more word for `etude train`, as in --etude-option=--heads --etude-option=2",
-    )
-    parser.add_argument("--worker", choices=etude_torch.MODELS, help=argparse.SUPPRESS)
-    parser.add_argument("--minibatches", help=argparse.SUPPRESS)
+    )  # fmt: skip
+    parser.add_argument(
+        "--torch-python", default=sys.executable, metavar="PROGRAM",
+        help="the Python that has PyTorch (requirements.txt; default: the one that runs this)",
+    )  # fmt: skip
+    parser.add_argument("--torch-compile", action="store_true", help="one more column: torch.compile")
+    parser.add_argument(
+        "--keras-python", default=sys.executable, metavar="PROGRAM",
+        help="the Python that has TensorFlow (requirements-keras.txt; default: the one that runs this)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keras-modes", default="function", metavar="MODE,...",
+        help="columns of Keras: function (tf.function, the notebook's), eager, xla (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keras-embedding", choices=("sparse", "dense"), default="sparse",
+        help="update of Keras' embedding: its own, or as in PyTorch and Etude (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--json", metavar="FILE", help="the figures, after every model")
+    parser.add_argument("--markdown", metavar="FILE", help="the README's table")
     options = parser.parse_args()
-    if options.worker:
-        return worker(options)
-    if not options.twin_only and not (options.etude and options.data):
-        parser.error("--etude and --data are needed, or --twin-only")
-    if options.twin_only and options.etude_only:
-        parser.error("--twin-only and --etude-only exclude each other")
     if options.rounds < 1 or options.steps < 1 or options.warmup < 0:
         parser.error("at least one round of one step")
-    unknown = [model for model in options.models.split(",") if model not in etude_torch.MODELS]
-    if unknown:
-        parser.error(f"unknown model '{unknown[0]}'")
+    options.models = models_of(parser, options.models)
+    options.etude_also = [word for word in options.etude_also.split(",") if word]
+    options.keras_modes = options.keras_modes.split(",")
+    for words, known in (
+        (options.etude_also, ETUDE_PRECISIONS),
+        (options.keras_modes, ("function", "eager", "xla")),
+    ):
+        unknown = [word for word in words if word not in known]
+        if unknown:
+            parser.error(f"'{unknown[0]}' is none of {', '.join(known)}")
+    options.interrupted = False
+    return options
 
-    if os.getloadavg()[0] > 0.5:
-        print(
-            f"warning: the machine is busy (load {os.getloadavg()[0]:.1f}); such times say little",
-            file=sys.stderr,
-        )
-    etude = None if options.twin_only else Etude(options.etude, options.data, options.threads)
-    report: dict[str, Any] = {
-        "format": "etude-step-time",
-        "version": 1,
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": machine(),
-        "settings": {
-            name: getattr(options, name)
-            for name in ("rounds", "steps", "warmup", "threads", "batch", "dropout", "seed")
-        },
-        "models": {},
-    }
-    quiet = options.json == "-"
-    if not quiet:
-        print("ms a step: median (min - max)")
-        print(f"{'model':12s} {'Etude':>26s} {'PyTorch':>26s} {'faster':>20s} {'peak MiB':>14s}")
-    with tempfile.TemporaryDirectory() as name:
-        if etude and not options.etude_only:
-            # PyTorch takes the minibatches of Etude's run: the same tokens, repeated as often.
-            count = options.rounds * (options.warmup + options.steps)
-            more = [] if options.batch == 96 else ["--batch", str(options.batch)]
-            options.minibatches = str(etude.minibatches(count, options.seed, Path(name), *more).path)
-        for model in options.models.split(","):
-            result = measure(model, options, etude)
-            report["models"][model] = result
-            if not quiet:
-                print(row(model, result), flush=True)
-    report["machine"]["load_at_end"] = os.getloadavg()[0]
+
+def keep(report: dict[str, Any], options: argparse.Namespace) -> None:
     if options.json:
-        text = json.dumps(report, indent=1) + "\n"
-        if quiet:
-            sys.stdout.write(text)
-        else:
-            Path(options.json).write_text(text)
-    return 0
+        write_json(options.json, report)
+    if options.markdown:
+        write_text(options.markdown, markdown(report))
 
 
-def row(model: str, result: dict[str, Any]) -> str:
-    cells = []
-    memory = []
-    for name in ("etude", "torch"):
-        if name in result:
-            value = result[name]
-            cells.append(f"{value['median']:.1f} ({value['min']:.1f} - {value['max']:.1f})")
-            memory.append(f"{value['peak_mib']:.0f}")
-        else:
-            cells.append("-")
-            memory.append("-")
-    ratio = "-"
-    if "speedup" in result:
-        value = result["speedup"]
-        ratio = f"{value['median']:.2f} ({value['min']:.2f} - {value['max']:.2f})"
-    return f"{model:12s} {cells[0]:>26s} {cells[1]:>26s} {ratio:>20s} {'/'.join(memory):>14s}"
+def main() -> int:
+    options = parse()
+    etude = Etude(options.etude, options.data, options.threads)
+    warn_if_busy()
+    settings = (
+        "rounds",
+        "steps",
+        "warmup",
+        "threads",
+        "batch",
+        "dropout",
+        "pedal",
+        "seed",
+        "keras_embedding",
+    )
+    with tempfile.TemporaryDirectory() as name:
+        more = ["--batch", str(options.batch), "--pedal", options.pedal]
+        data = etude.minibatches(options.warmup + options.steps, options.seed, Path(name), *more)
+        options.minibatches, options.classes = data.path, options.vocab or data.classes
+        starts = columns(etude, options)
+        report: dict[str, Any] = {
+            "format": "etude-step-time", "version": 2,
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "machine": machine(),
+            "settings": {word: getattr(options, word) for word in settings} | {"classes": options.classes},
+            "columns": list(starts),
+            "models": {},
+        }  # fmt: skip
+        print(
+            f"{'model':12s} {'':17s} {'ms a step: median (spread)':>26s} {'ratio to Etude':>22s} "
+            f"{'peak MiB':>9s} {'ratio':>6s}"
+        )
+        peers = Peers()
+        for model in options.models:
+            report["models"][model] = measure(model, starts, peers, options)
+            print(text_rows(model, report["models"][model]), flush=True)
+            report["machine"]["load_at_end"] = machine()["load"]
+            keep(report, options)
+            if options.interrupted:
+                raise KeyboardInterrupt
+    measured = all("median" in result[ETUDE] for result in report["models"].values())
+    return 0 if measured else 1
 
 
 if __name__ == "__main__":

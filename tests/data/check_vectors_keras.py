@@ -4,8 +4,8 @@
 Needs the last Keras with the Nadam of the time (2.15, with TensorFlow 2.15) and keras-self-attention:
 
     python3 -m venv keras2
-    keras2/bin/pip install tensorflow-cpu==2.15.1 keras-self-attention==0.50.0 safetensors
-    keras2/bin/python check_vectors_keras.py
+    keras2/bin/pip install -r bench/peers/requirements-keras.txt
+    keras2/bin/python tests/data/check_vectors_keras.py
 """
 
 from __future__ import annotations

@@ -1,0 +1,16 @@
+# Writes the commit that is built into the header TO; "+" where the tree has other changes.
+cmake_minimum_required(VERSION 3.25)
+find_program(GIT git)
+set(commit unknown)
+if(GIT)
+  execute_process(COMMAND ${GIT} -C ${SOURCE} rev-parse --short=12 HEAD
+    OUTPUT_VARIABLE found OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+  execute_process(COMMAND ${GIT} -C ${SOURCE} status --porcelain OUTPUT_VARIABLE changes ERROR_QUIET)
+  if(NOT failed)
+    set(commit ${found})
+    if(changes)
+      string(APPEND commit "+")
+    endif()
+  endif()
+endif()
+file(CONFIGURE OUTPUT ${TO} CONTENT "#define ETUDE_COMMIT \"@commit@\"\n" @ONLY)
