@@ -6,13 +6,26 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
 #include "engine/resident.h"
-#include "kernels/bf16.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 #include "kernels/embedding.h"
+#include "kernels/precision.h"
 
 namespace etude {
 
 using kernels::Stream;
+
+namespace {
+
+kernels::DistinctRows distinct_rows(const kernels::EmbeddingShape& shape, const int32_t* ids,
+                                    std::vector<int32_t>& memory) {
+  const kernels::Span stage(kernels::SpanKind::stage, "data");
+  const kernels::KernelSpan span("distinct_rows", kernels::cost::distinct_rows(shape));
+  memory.resize(static_cast<size_t>(kernels::cpu::distinct_rows_size(shape)));
+  return kernels::cpu::distinct_rows(shape, ids, memory.data());
+}
+
+}  // namespace
 
 template <typename Work>
 auto Session::with_plan(const Work& work) {
@@ -66,8 +79,7 @@ double Session::train_on_cpu(const Batch& batch) {
   const kernels::EmbeddingShape ids{table_.node.shape[0], table_.node.shape[1],
                                     batch.size * batch.time};
   ops::require_below("embedding", "id", batch.inputs, ids.count, ids.classes);
-  distinct_.resize(static_cast<size_t>(kernels::cpu::distinct_rows_size(ids)));
-  const auto rows = kernels::cpu::distinct_rows(ids, batch.inputs, distinct_.data());
+  const auto rows = distinct_rows(ids, batch.inputs, distinct_);
   Batch with_rows = batch;
   with_rows.distinct = &rows;
   const bool late = late_table();
@@ -132,6 +144,7 @@ bool Session::late_table() const {
 
 // All of one step, into the stream: run, or recorded for the replays.
 void Session::planned_step() {
+  const kernels::Span span(kernels::SpanKind::step, "step");
   Resident& r = *resident_;
   const Batch batch = r.begin_step();
   const kernels::NadamStep* scalars = r.step_plan().current;

@@ -7,16 +7,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/precision.h"
 #include "kernels/simd.h"
-#include "kernels/stream.h"
 
 namespace etude::kernels::cpu {
-
-// Of the products that are made from now on, by any thread: fp32 or, where has_bf16(), bf16. Like
-// the number of threads it is the process's.
-void use_precision(Precision precision);
-Precision precision();
-bool has_bf16();  // built in, and the processor has it
 
 using Bf16 = uint16_t;
 

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 #include <omp.h>
 
-#include "kernels/bf16.h"
 #include "kernels/matmul.h"
 #include "kernels/parallel.h"
+#include "kernels/precision.h"
 #include "tests/reference/harness.h"
 #include "tests/reference/matmul.h"
 #include "tests/reference/rounded.h"

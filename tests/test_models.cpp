@@ -7,7 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/session.h"
-#include "kernels/bf16.h"
+#include "kernels/precision.h"
 #include "layers/models.h"
 
 using namespace etude;
