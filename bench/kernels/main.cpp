@@ -59,7 +59,7 @@ int run(const CommandLine& line) {
     context = describe(suite, ceilings);
     fmt::print(stderr, "{}", summary(context));
   }
-  register_benchmarks(suite, ceilings);
+  const Runner runner(suite, ceilings);
   std::unique_ptr<benchmark::BenchmarkReporter> display, file;
   if (line.table)
     display = std::make_unique<Table>(!suite.on_cpu());
@@ -77,7 +77,7 @@ int run(const CommandLine& line) {
                     "--sweep adds other sizes)",
                     benchmark::GetBenchmarkFilter()));
   fmt::print(stderr, "{}", problems.str());
-  return any_failed() ? fail("not every benchmark could run: see the table") : 0;
+  return runner.any_failed() ? fail("not every benchmark could run: see the table") : 0;
 }
 
 }  // namespace

@@ -4,30 +4,8 @@
 
 #include <exception>
 
-#include "bench/kernels/sampler.h"
-
 namespace etude::bench {
 namespace {
-
-bool failed = false;
-
-// A benchmark is called several times in a row, to find how many iterations it needs and for its
-// repetitions: its arrays and graphs are made once.
-struct Current {
-  const Case* of = nullptr;
-  Work work;
-  std::unique_ptr<Sampler> sampler;
-};
-
-Current& prepare(const Case& c) {
-  static Current current;
-  if (current.of == &c) return current;
-  current = {};  // before the next one's arrays are made
-  current.work = c.make();
-  current.sampler = make_sampler(c.stream, current.work);
-  current.of = &c;
-  return current;
-}
 
 // What stays in the cache is held by the cache's ceiling, where that was measured.
 kernels::Bound bound_of(const Work& work, kernels::Ceilings ceilings) {
@@ -57,31 +35,39 @@ void count(benchmark::State& state, const Case& c, const Work& work,
   if (bound.seconds > 0) state.SetLabel(bound.by_memory ? "memory" : "arithmetic");
 }
 
-void run(benchmark::State& state, const Case& c, const Ceilings& ceilings) try {
-  Current& current = prepare(c);
-  double seconds = 0;
-  while (state.KeepRunningBatch(current.sampler->calls())) {
-    const double sample = current.sampler->sample();
-    state.SetIterationTime(sample);
-    seconds += sample;
-  }
-  count(state, c, current.work, ceilings.at(c.stream.precision),
-        seconds / static_cast<double>(state.iterations()));
-} catch (const std::exception& error) {
-  failed = true;
-  state.SkipWithError(error.what());
-}
-
 }  // namespace
 
-void register_benchmarks(const Suite& suite, const Ceilings& ceilings) {
+Runner::Runner(const Suite& suite, const Ceilings& ceilings) : ceilings_(ceilings) {
   for (const Case& c : suite.cases())
     benchmark::RegisterBenchmark(c.name().c_str(),
-                                 [&](benchmark::State& state) { run(state, c, ceilings); })
+                                 [this, &c](benchmark::State& state) { run(state, c); })
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond);
 }
 
-bool any_failed() { return failed; }
+void Runner::prepare(const Case& c) {
+  if (current_ == &c) return;
+  current_ = nullptr;
+  sampler_.reset();
+  work_ = {};  // before the next one's arrays are made
+  work_ = c.make();
+  sampler_ = make_sampler(c.stream, work_);
+  current_ = &c;
+}
+
+void Runner::run(benchmark::State& state, const Case& c) try {
+  prepare(c);
+  double seconds = 0;
+  while (state.KeepRunningBatch(sampler_->calls())) {
+    const double sample = sampler_->sample();
+    state.SetIterationTime(sample);
+    seconds += sample;
+  }
+  count(state, c, work_, ceilings_.at(c.stream.precision),
+        seconds / static_cast<double>(state.iterations()));
+} catch (const std::exception& error) {
+  failed_ = true;
+  state.SkipWithError(error.what());
+}
 
 }  // namespace etude::bench
