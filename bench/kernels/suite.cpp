@@ -81,7 +81,7 @@ std::vector<Sizes> Suite::sizes(std::initializer_list<Axis> axes) const {
 
 Rotation Suite::rotation(int64_t bytes) const {
   constexpr int64_t kMostSets = 256;
-  const int64_t sets = 2 * cache_ / bytes + 2;
+  const int64_t sets = 2 * cache_ / bytes + 1;
   if (options_.small || sets > kMostSets) return {kSets, false};
   return {static_cast<int>(sets), true};
 }
