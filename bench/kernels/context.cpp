@@ -28,7 +28,7 @@ double load() {
 // Of the products: Etude's own kernels have none of it.
 std::string blas(kernels::Device device) {
   if (device == kernels::Device::cuda) return kernels::inspect_cuda().cublas;
-  return "oneDNN " + kernels::onednn_version();
+  return "oneDNN " + kernels::inspect_matrix_library().version;
 }
 
 nlohmann::ordered_json to_json(const kernels::Ceilings& c) {
