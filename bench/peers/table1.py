@@ -98,38 +98,26 @@ class Runner:
         self.workers: dict[str, LineProcess] = {}
         self.dead: dict[str, str] = {}
 
-    def worker(self, framework: str) -> LineProcess:
-        if framework in self.dead:
-            raise PeerError(self.dead[framework])
-        if framework not in self.workers:
-            words = [
-                self.pythons[framework],
-                str(WORKER),
-                framework,
-                "--threads",
-                str(self.options.threads),
-            ]
-            try:
-                self.workers[framework] = LineProcess(self.options.threads, *words)
-            except PeerError as error:
-                self.dead[framework] = str(error)
-                raise
-            self.results.all["versions"].update(self.workers[framework].versions)
-        return self.workers[framework]
-
-    def ask(self, framework: str, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, case: Case, what: str, **more: Any) -> dict[str, Any]:
+        """A worker that died once is not asked again."""
+        threads = case.threads or self.options.threads
+        key = f"{case.framework} {threads}"
+        if key in self.dead:
+            raise PeerError(self.dead[key])
         try:
-            return self.worker(framework).ask(request)
+            if key not in self.workers:
+                words = [self.pythons[case.framework], str(WORKER), case.framework, "--threads", str(threads)]
+                self.workers[key] = LineProcess(threads, *words)
+                self.results.all["versions"].update(self.workers[key].versions)
+            return self.workers[key].ask({what: case.as_dict(), **more})
         except PeerError as error:
-            self.dead.setdefault(framework, str(error))
+            self.dead[key] = str(error)
             raise
 
     def turn(self, case: Case) -> dict[str, Any]:
         steps, seconds = self.options.steps, self.options.seconds
         if case.framework != "etude":
-            return self.ask(
-                case.framework, {"case": case.as_dict(), "steps": steps, "seconds": seconds}
-            )
+            return self.ask(case, "case", steps=steps, seconds=seconds)
         words = ["--steps", str(steps), "--seconds", str(seconds), "--threads", str(self.options.threads)]
         for key in ("model", "batch", "units", "vocab", "gru"):
             words += [f"--{key}", str(getattr(case, key))]
@@ -168,7 +156,7 @@ def measure_model(model: str, runner: Runner, peers: Peers, options: argparse.Na
             continue
         tell(f"{model}: Keras, {what}")
         try:
-            results.all["side"][name] = runner.ask("keras", {what: case.as_dict()})
+            results.all["side"][name] = runner.ask(case, what)
         except PeerError as error:
             results.all["side"][name] = {"skipped": peers.skip("Keras", str(error))}
         results.keep()
@@ -176,16 +164,14 @@ def measure_model(model: str, runner: Runner, peers: Peers, options: argparse.Na
 
 
 def published_feed(etude: Etude, folder: Path) -> dict[str, Any]:
-    """All pieces as one group, so that the first minibatch waits for an epoch's files and windows; its only step."""
+    """Etude's data work in the notebook's way: a group's reading is shared out among its minibatches, and here all pieces are one."""
     out = folder / "published"
     etude.run(
         "table", "--data", etude.data, "--as-published", "--models", "attention", "--song-group", "100000",
         "--max-steps", "2", "--threads", str(etude.threads), "--out", str(out),
     )  # fmt: skip
     with open(out / "attention" / "steps.csv", newline="") as file:
-        first = next(csv.DictReader(file))
-    report = json.loads(etude.run("dataset", etude.data, "--json").stdout)
-    return {"epoch_s": float(first["data_ms"]) / 1000, "minibatches": int(report["minibatches_of_96"])}
+        return {"ms": float(next(csv.DictReader(file))["data_ms"])}
 
 
 def notebook_data(etude: Etude, folder: Path) -> dict[str, Any]:

@@ -23,12 +23,12 @@ class Case:
     batch: int
     units: int
     vocab: int
+    threads: int = 0  # 0: as all
 
     @property
     def name(self) -> str:
-        return " ".join(
-            [self.framework, self.gru, self.mode, self.model, f"B{self.batch}", f"H{self.units}", f"V{self.vocab}"]
-        )
+        sizes = f"B{self.batch} H{self.units} V{self.vocab}" + (f" threads {self.threads}" if self.threads else "")
+        return f"{self.framework} {self.gru} {self.mode} {self.model} {sizes}"
 
     @property
     def title(self) -> str:
@@ -94,6 +94,7 @@ def all_cases(model: str, quick: bool) -> list[Case]:
             cases.append(condition.case(model, batch=SMALL_BATCH))
     if model == "rnn":
         cases += [BASE["keras"].case(model, vocab=classes) for classes in OTHER_CLASSES]
+        cases.append(BASE["keras"].case(model, threads=1))
     return cases
 
 

@@ -72,11 +72,7 @@ class Report:
         notebook = results["data"].get("notebook", {})
         self.data_minutes: float | None = notebook.get("minutes_scaled")
         published = results["data"].get("published", {})
-        self.etude_minutes = (
-            EPOCHS * published["epoch_s"] / 60 * NOTEBOOK_MINIBATCHES / published["minibatches"]
-            if "epoch_s" in published
-            else None
-        )
+        self.etude_minutes = minutes_of(published["ms"]) if "ms" in published else None
 
     def rounds(self, case: Case) -> list[float]:
         return self.results["points"].get(case.name, {}).get("rounds", [])
@@ -88,7 +84,8 @@ class Report:
     def cell(self, case: Case, digits: int = 1) -> str:
         point = self.results["points"].get(case.name, {})
         if point.get("rounds"):
-            return told(spread(point["rounds"]), digits)
+            known = spread(point["rounds"])
+            return told(known, digits) if len(point["rounds"]) > 1 else f"{known['median']:.{digits}f}"
         return f"skipped: {point['skipped']}" if "skipped" in point else "not measured"
 
     def under(self, condition: Condition, model: str) -> Case:
@@ -104,7 +101,7 @@ class Report:
         return {
             "facts": self.facts(), "paper": self.paper(), "arithmetic": self.arithmetic(), "data": self.data(),
             "split": self.split(), "conditions": self.conditions(), "minutes": self.minutes(), "fit": self.fit(),
-            "host": self.host(), "alone": self.alone(), "small": self.small(), "classes": self.classes(),
+            "factor": self.factor(), "host": self.host(), "alone": self.alone(), "small": self.small(), "classes": self.classes(),
             "keras": self.keras(),
         }  # fmt: skip
 
@@ -162,7 +159,7 @@ class Report:
             f"notebook's data work takes {found['epoch_s']:.0f} s, {1000 * found['epoch_s'] / found['minibatches']:.1f} ms a minibatch; four epochs of "
             f"{NOTEBOOK_MINIBATCHES:,} come to **{self.data_minutes:.1f} minutes**. The same way of feeding in Etude's C++ "
             + (
-                f"comes to {60 * self.etude_minutes:.0f} seconds."
+                f"comes to {60 * self.etude_minutes:.1f} seconds."
                 if self.etude_minutes is not None
                 else f"was skipped: {self.results['data'].get('published', {}).get('skipped', 'not measured')}."
             ),
@@ -275,6 +272,37 @@ class Report:
             )
         head = ["x", "constant, ms", "ms for one more x", "variance explained", "then `rnn`, ms", "the paper's `rnn`, ms"]
         return table(head, rows)
+
+    def factor(self) -> str:
+        """The paper's rows as one factor times data and host here, the device taken as nothing beside them."""
+        base, data = BASE["keras"], self.data_ms("keras")
+        host = {m: self.ms(base.case(m, **SMALLEST)) for m in TABLE_MODELS}
+        if self.data_minutes is None or any(value is None for value in host.values()):
+            return "Not measured: Keras or the notebook's data work was skipped."
+        here = {m: data + value for m, value in host.items() if value is not None}
+        factors = {m: PAPER_MS[m] / here[m] for m in TABLE_MODELS}
+        rows = [[f"`{m}`", f"{here[m]:.1f}", f"{PAPER_MS[m]:.0f}", f"{factors[m]:.1f}"] for m in TABLE_MODELS]
+        first = table(["model", "data and host here, Keras, ms", "the paper, ms", "times slower"], rows)
+        k = statistics.median(value for m, value in factors.items() if m != "rnn")
+        loop, eager = (next(c for c in CONDITIONS if (c.framework, c.gru, c.mode) == ("keras", "cells", m)) for m in ("function", "eager"))
+        candidates = {
+            "as the others": here["rnn"],
+            f"in minibatches of {SMALL_BATCH}: {SMALL} times the host": data + SMALL * (here["rnn"] - data),
+            "its GRU a loop in `tf.function`: that host": self.plus(data, self.ms(loop.case("rnn", **SMALLEST))),
+            "its GRU a loop, eager: that host": self.plus(data, self.ms(eager.case("rnn", **SMALLEST))),
+            "on a CPU: host and device": self.plus(data, self.ms(base.case("rnn"))),
+            "on a CPU with one thread": self.plus(data, self.ms(base.case("rnn", threads=1))),
+        }
+        rows = [
+            [what, "not measured", "", ""] if ms is None else [what, f"{ms:.0f}", f"{k * ms:.0f}", f"{k * ms / PAPER_MS['rnn']:.2f}"]
+            for what, ms in candidates.items()
+        ]
+        head = ["`rnn`", "here, ms", f"{k:.1f} times that", "of the paper's 442"]
+        return f"{first}\n\nThe median of the four fast rows is {k:.1f}. With it, `rnn` would come to:\n\n{table(head, rows)}"
+
+    @staticmethod
+    def plus(data: float, ms: float | None) -> float | None:
+        return None if ms is None else data + ms
 
     def host(self) -> str:
         rows = []
