@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The experiments behind docs/table1.md: where the minutes of the paper's Table I can come from.
 
-Steps of the five models in Etude, PyTorch and Keras, by turns: at the paper's size, at the smallest size (what is left is the host's
-work), off the GRU's fast path, without tf.function, in small minibatches, with other numbers of classes; the notebook's data work;
+Steps of the five models in Etude, PyTorch and Keras, by turns: at the paper's size, at the smallest size (what
+is left is the host's work), off the GRU's fast path, without tf.function, in small minibatches, with other numbers of classes; the notebook's data work;
 what Keras traces and writes. What the results file has is not measured again: a run that was stopped goes on.
 
     table1.py --data maestro100 --keras-python keras/bin/python --out bench/results/table1.json --page docs/table1.md
@@ -23,7 +23,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import DEMO, REPOSITORY, TABLE_MODELS, PeerError, machine, run_main, warn_if_busy, write_json, write_text
+from common import (
+    DEMO,
+    REPOSITORY,
+    TABLE_MODELS,
+    PeerError,
+    machine,
+    run_main,
+    warn_if_busy,
+    write_json,
+    write_text,
+)
 from etude_program import Etude, add_etude_options
 from table1_cases import Case, all_cases, side_cases
 from table1_report import Report
@@ -164,7 +174,7 @@ def measure_model(model: str, runner: Runner, peers: Peers, options: argparse.Na
 
 
 def published_feed(etude: Etude, folder: Path) -> dict[str, Any]:
-    """Etude's data work in the notebook's way: a group's reading is shared out among its minibatches, and here all pieces are one."""
+    """Etude's data work in the notebook's way. A group's reading is shared out among its minibatches; all pieces are one here."""
     out = folder / "published"
     etude.run(
         "table", "--data", etude.data, "--as-published", "--models", "attention", "--song-group", "100000",
@@ -177,7 +187,16 @@ def published_feed(etude: Etude, folder: Path) -> dict[str, Any]:
 def notebook_data(etude: Etude, folder: Path) -> dict[str, Any]:
     """What notebook_data.py finds."""
     out = folder / "notebook.json"
-    words = ["--etude", etude.program, "--data", etude.data, "--threads", str(etude.threads), "--repeats", "1"]
+    words = [
+        "--etude",
+        etude.program,
+        "--data",
+        etude.data,
+        "--threads",
+        str(etude.threads),
+        "--repeats",
+        "1",
+    ]
     script = str(WORKER.parent / "notebook_data.py")
     done = subprocess.run(
         [sys.executable, script, *words, "--json", str(out)], capture_output=True, text=True, check=False
@@ -224,9 +243,14 @@ def publish(results: dict[str, Any], page_path: Path | None, picture_path: Path 
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_etude_options(parser)
-    for name, what in (("torch", "PyTorch (requirements.txt"), ("keras", "TensorFlow (requirements-keras.txt")):
+    for name, what in (
+        ("torch", "PyTorch (requirements.txt"),
+        ("keras", "TensorFlow (requirements-keras.txt"),
+    ):
         parser.add_argument(
             f"--{name}-python", default=sys.executable, metavar="PROGRAM",
             help=f"the Python that has {what}; default: the one that runs this)",
@@ -237,7 +261,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="of every condition, by turns (%(default)s)")
     parser.add_argument("--steps", type=int, default=2, help="timed steps a round, at least (%(default)s)")
     parser.add_argument("--seconds", type=float, default=0.4, help="of a round, at least (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="one round, rnn and double alone, the demo's pieces")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round, rnn and double alone, the demo's pieces"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget what --out has")
     parser.add_argument("--draw", action="store_true", help="measure nothing: tables and picture of --out")
     options = parser.parse_args()

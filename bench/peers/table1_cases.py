@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from common import PAPER_CLASSES, STACKS, TABLE_MODELS
+from common import PAPER_CLASSES, STACKS
 
 # The smallest sizes with the same operations: what is left of a step is the host's work.
 PAPER_SIZE = {"batch": 96, "units": 128, "vocab": PAPER_CLASSES}
@@ -27,7 +27,9 @@ class Case:
 
     @property
     def name(self) -> str:
-        sizes = f"B{self.batch} H{self.units} V{self.vocab}" + (f" threads {self.threads}" if self.threads else "")
+        sizes = f"B{self.batch} H{self.units} V{self.vocab}" + (
+            f" threads {self.threads}" if self.threads else ""
+        )
         return f"{self.framework} {self.gru} {self.mode} {self.model} {sizes}"
 
     @property

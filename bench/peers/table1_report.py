@@ -7,7 +7,17 @@ from typing import Any
 
 from common import PAPER_CLASSES, PAPER_PARAMETERS, STACKS, TABLE_MODELS, spread, told
 from notebook_data import EPOCHS, NOTEBOOK_MINIBATCHES, PAPER_MINUTES
-from table1_cases import BASE, CONDITIONS, OTHER_CLASSES, SMALL_BATCH, SMALLEST, Case, Condition, applies, has_gru
+from table1_cases import (
+    BASE,
+    CONDITIONS,
+    OTHER_CLASSES,
+    SMALL_BATCH,
+    SMALLEST,
+    Case,
+    Condition,
+    applies,
+    has_gru,
+)
 
 STEPS = EPOCHS * NOTEBOOK_MINIBATCHES
 B, T, H, E, D, V = 96, 50, 128, 100, 64, PAPER_CLASSES
@@ -123,7 +133,12 @@ class Report:
 
     def paper(self) -> str:
         rows = [
-            [f"`{m}`", f"{int(t)}:{round(60 * t) % 60:02d}", f"{PAPER_MS[m]:.0f}", f"{t / PAPER_MINUTES['double']:.2f}"]
+            [
+                f"`{m}`",
+                f"{int(t)}:{round(60 * t) % 60:02d}",
+                f"{PAPER_MS[m]:.0f}",
+                f"{t / PAPER_MINUTES['double']:.2f}",
+            ]
             for m, t in PAPER_MINUTES.items()
         ]
         return table(["model", "the paper, min:s", "ms a step", "of `double`"], rows)
@@ -198,7 +213,10 @@ class Report:
         return table(head, rows)
 
     def condition_rows(self) -> list[tuple[Condition, dict[str, Case]]]:
-        return [(c, {m: self.under(c, m) for m in TABLE_MODELS if not has_gru(m) or applies(c, m)}) for c in CONDITIONS]
+        return [
+            (c, {m: self.under(c, m) for m in TABLE_MODELS if not has_gru(m) or applies(c, m)})
+            for c in CONDITIONS
+        ]
 
     def conditions(self) -> str:
         rows = []
@@ -244,7 +262,12 @@ class Report:
             ["**the paper**", *(f"{v:.1f}" for v in PAPER_MINUTES.values()),
              self.ratio(dict(PAPER_MS), 0.0), self.flatness(dict(PAPER_MS), 0.0)]
         )  # fmt: skip
-        head = ["4 epochs with data, minutes", *(f"`{m}`" for m in TABLE_MODELS), "`rnn` / `double`", "the three: most / least"]
+        head = [
+            "4 epochs with data, minutes",
+            *(f"`{m}`" for m in TABLE_MODELS),
+            "`rnn` / `double`",
+            "the three: most / least",
+        ]
         return table(head, rows)
 
     @staticmethod
@@ -255,7 +278,9 @@ class Report:
     def fit(self) -> str:
         """The paper's four fast rows as a constant and a multiple of what each model costs."""
         four = [model for model in TABLE_MODELS if model != "rnn"]
-        costs: dict[str, dict[str, float | None]] = {"GFLOP": {m: sum(gflop(m).values()) for m in TABLE_MODELS}}
+        costs: dict[str, dict[str, float | None]] = {
+            "GFLOP": {m: sum(gflop(m).values()) for m in TABLE_MODELS}
+        }
         for framework, title in TITLES.items():
             parts = {model: self.parts(framework, model) for model in TABLE_MODELS}
             costs[f"device ms of {title}"] = {m: p[2] if p else None for m, p in parts.items()}
@@ -268,9 +293,23 @@ class Report:
             known = {m: value for m, value in cost.items() if value is not None}
             a, b, explained = line_through([known[m] for m in four], [PAPER_MS[m] for m in four])
             rows.append(
-                [name, f"{a:.0f}", f"{b:+.2f}", f"{explained:.0%}", f"{a + b * known['rnn']:.0f}", f"{PAPER_MS['rnn']:.0f}"]
+                [
+                    name,
+                    f"{a:.0f}",
+                    f"{b:+.2f}",
+                    f"{explained:.0%}",
+                    f"{a + b * known['rnn']:.0f}",
+                    f"{PAPER_MS['rnn']:.0f}",
+                ]
             )
-        head = ["x", "constant, ms", "ms for one more x", "variance explained", "then `rnn`, ms", "the paper's `rnn`, ms"]
+        head = [
+            "x",
+            "constant, ms",
+            "ms for one more x",
+            "variance explained",
+            "then `rnn`, ms",
+            "the paper's `rnn`, ms",
+        ]
         return table(head, rows)
 
     def factor(self) -> str:
@@ -284,17 +323,24 @@ class Report:
         rows = [[f"`{m}`", f"{here[m]:.1f}", f"{PAPER_MS[m]:.0f}", f"{factors[m]:.1f}"] for m in TABLE_MODELS]
         first = table(["model", "data and host here, Keras, ms", "the paper, ms", "times slower"], rows)
         k = statistics.median(value for m, value in factors.items() if m != "rnn")
-        loop, eager = (next(c for c in CONDITIONS if (c.framework, c.gru, c.mode) == ("keras", "cells", m)) for m in ("function", "eager"))
+        loop, eager = (
+            next(c for c in CONDITIONS if (c.framework, c.gru, c.mode) == ("keras", "cells", m))
+            for m in ("function", "eager")
+        )
         candidates = {
             "as the others": here["rnn"],
             f"in minibatches of {SMALL_BATCH}: {SMALL} times the host": data + SMALL * (here["rnn"] - data),
-            "its GRU a loop in `tf.function`: that host": self.plus(data, self.ms(loop.case("rnn", **SMALLEST))),
+            "its GRU a loop in `tf.function`: that host": self.plus(
+                data, self.ms(loop.case("rnn", **SMALLEST))
+            ),
             "its GRU a loop, eager: that host": self.plus(data, self.ms(eager.case("rnn", **SMALLEST))),
             "on a CPU: host and device": self.plus(data, self.ms(base.case("rnn"))),
             "on a CPU with one thread": self.plus(data, self.ms(base.case("rnn", threads=1))),
         }
         rows = [
-            [what, "not measured", "", ""] if ms is None else [what, f"{ms:.0f}", f"{k * ms:.0f}", f"{k * ms / PAPER_MS['rnn']:.2f}"]
+            [what, "not measured", "", ""]
+            if ms is None
+            else [what, f"{ms:.0f}", f"{k * ms:.0f}", f"{k * ms / PAPER_MS['rnn']:.2f}"]
             for what, ms in candidates.items()
         ]
         head = ["`rnn`", "here, ms", f"{k:.1f} times that", "of the paper's 442"]
@@ -321,7 +367,10 @@ class Report:
             if condition is BASE[condition.framework] or condition.framework == "etude":
                 continue
             data = self.data_ms(condition.framework)
-            changed, double = self.ms(condition.case("rnn")), self.ms(BASE[condition.framework].case("double"))
+            changed, double = (
+                self.ms(condition.case("rnn")),
+                self.ms(BASE[condition.framework].case("double")),
+            )
             usual = self.ms(BASE[condition.framework].case("rnn"))
             if changed is None or double is None or usual is None:
                 rows.append([condition.title, self.cell(condition.case("rnn")), "", "", ""])
@@ -332,7 +381,13 @@ class Report:
             more = f"{host - host_usual:+.0f}" if host is not None and host_usual is not None else ""
             rows.append([condition.title, f"{changed:.0f}", f"{changed - usual:+.0f}", more, f"{ratio:.2f}"])
         rows.append(["**the paper**", f"{PAPER_MS['rnn']:.0f}", f"{needed:+.0f} to `double`", "", "4.29"])
-        head = ["`rnn` alone so", "ms a step", "more than as it comes", "of it host", "`rnn` / usual `double`, with data"]
+        head = [
+            "`rnn` alone so",
+            "ms a step",
+            "more than as it comes",
+            "of it host",
+            "`rnn` / usual `double`, with data",
+        ]
         return table(head, rows)
 
     def small(self) -> str:
@@ -346,9 +401,21 @@ class Report:
                     rows.append([f"{TITLES[framework]}, `{model}`", self.cell(few), self.cell(many), "", ""])
                     continue
                 rows.append(
-                    [f"{TITLES[framework]}, `{model}`", self.cell(few), self.cell(many), f"{host:.1f}", f"{SMALL * a / b:.1f}"]
+                    [
+                        f"{TITLES[framework]}, `{model}`",
+                        self.cell(few),
+                        self.cell(many),
+                        f"{host:.1f}",
+                        f"{SMALL * a / b:.1f}",
+                    ]
                 )
-        head = ["", f"minibatches of {SMALL_BATCH}, ms", "of 96, ms", "of it host", f"an epoch in {SMALL_BATCH}s / in 96s"]
+        head = [
+            "",
+            f"minibatches of {SMALL_BATCH}, ms",
+            "of 96, ms",
+            "of it host",
+            f"an epoch in {SMALL_BATCH}s / in 96s",
+        ]
         found = f" Measured here: {self.data_minutes:.1f}." if self.data_minutes is not None else ""
         return (
             f"{table(head, rows)}\n\nIf a step cost the same whatever the model and the minibatch, `rnn` in {SMALL_BATCH}s and `double` in 96s would "
@@ -380,7 +447,12 @@ class Report:
             else:
                 more = trace["other_size_ms"] - trace["later_ms"]
                 missing = 60_000 * (PAPER_MINUTES["rnn"] - PAPER_MINUTES["double"])
-                row += [f"{trace['first_ms'] / 1000:.1f}", str(trace["traces"]), f"{more / 1000:.1f}", f"{missing / more:,.0f}"]
+                row += [
+                    f"{trace['first_ms'] / 1000:.1f}",
+                    str(trace["traces"]),
+                    f"{more / 1000:.1f}",
+                    f"{missing / more:,.0f}",
+                ]
             row.append(f"{saved['ms'] / 1000:.2f}" if "ms" in saved else f"skipped: {saved['skipped']}")
             rows.append(row)
         head = [
