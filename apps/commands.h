@@ -21,5 +21,6 @@ void add_forward(CLI::App& program);
 void add_report(CLI::App& program);
 void add_doctor(CLI::App& program);
 void add_simt(CLI::App& program);
+void add_profile(CLI::App& program);
 
 }  // namespace etude::apps

@@ -29,11 +29,11 @@ midi::Dataset report(midi::Dataset dataset) {
   return dataset;
 }
 
-void add_source_options(CLI::App& command, DataOptions& options) {
+void add_source_options(CLI::App& command, DataOptions& options, bool required = true) {
   command
       .add_option("--data", options.path,
                   "Folder of MIDI files, MAESTRO table (.csv, .json), or one MIDI file")
-      ->required();
+      ->required(required);
   command.add_option("--sample", options.dataset.sample, "Use so many pieces, drawn at random")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--sample-seed", options.dataset.seed, "Of that draw")
@@ -63,6 +63,11 @@ void add_roll_overrides(CLI::App& command, RollOverrides& roll, const std::strin
 
 void add_data_options(CLI::App& command, DataOptions& options) {
   add_source_options(command, options);
+  add_roll_overrides(command, options.roll, "5", "compat");
+}
+
+void add_optional_data_options(CLI::App& command, DataOptions& options) {
+  add_source_options(command, options, false);
   add_roll_overrides(command, options.roll, "5", "compat");
 }
 

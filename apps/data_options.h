@@ -33,6 +33,8 @@ struct DataOptions {
 
 // --data, --fs, --pedal, --sample, --sample-seed, --split
 void add_data_options(CLI::App& command, DataOptions& options);
+// The same for a command that can do without: the path is then empty.
+void add_optional_data_options(CLI::App& command, DataOptions& options);
 // The same for a command that has a checkpoint, which knows how its data was read.
 void add_data_options_beside_checkpoint(CLI::App& command, DataOptions& options);
 

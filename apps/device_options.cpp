@@ -28,7 +28,8 @@ void add_device_options(CLI::App& command, DeviceOptions& options) {
                                 : word == "bf16" ? Precision::bf16
                                                  : Precision::fp32;
           },
-          "Of the operands of matrix products on a GPU; sums are fp32")
+          "Of the operands of matrix products; sums are fp32. A GPU has all three, a CPU fp32 and, "
+          "with AVX512-BF16, bf16")
       ->option_text("fp32|tf32|bf16 [fp32]")
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
 }

@@ -13,6 +13,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/leaky_relu.h"
 #include "kernels/matmul.h"
+#include "kernels/probe.h"
 
 namespace etude::apps {
 namespace {
@@ -39,6 +40,8 @@ struct Options {
 struct Findings {
   Machine machine;
   kernels::DeviceReport gpu;
+  kernels::MatrixLibrary matrices;
+  kernels::Ceilings ceilings;  // of the CPU
   std::vector<std::string> vectors_built, vectors_found;
   std::vector<std::string> problems;  // each with what to do
   std::string no_gpu;                 // why --device cuda cannot be had; empty: tried, it computes
@@ -149,6 +152,19 @@ void look_at_processor(Findings& f) {
         "built with sanitizers, to find faults: much slower; build preset release");
 }
 
+void look_at_products(Findings& f) {
+  constexpr double kSlow = 8e9;  // FLOP/s a thread; 20 to 60 are usual, the plainest loop has 2
+  f.matrices = kernels::inspect_matrix_library();
+  if (!f.matrices.problem.empty()) f.problems.push_back(f.matrices.problem);
+  f.ceilings = kernels::cpu::probe_ceilings();
+  const double rate = f.ceilings.matmul_flops_per_second;
+  if (rate < kSlow * f.machine.threads)
+    f.problems.push_back(fmt::format(
+        "matrix products are slow: {:.1f} GFLOP/s with {} threads, measured just now: is "
+        "the machine busy, or has it fewer cores for this process than it shows?",
+        rate / 1e9, f.machine.threads));
+}
+
 Findings examine() {
   Findings f;
   f.machine = this_machine();
@@ -156,6 +172,7 @@ Findings examine() {
   f.vectors_built = vectors_built();
   f.vectors_found = vectors_found();
   look_at_processor(f);
+  look_at_products(f);
   f.no_gpu = f.gpu.usable ? try_gpu() : f.gpu.problem;
   if (!f.no_gpu.empty()) f.problems.push_back(f.no_gpu + " (the CPU is used)");
   return f;
@@ -177,7 +194,11 @@ Json to_json(const Findings& f) {
                    {"memory_gib", f.machine.memory_gib},
                    {"vectors", f.vectors_found},
                    {"system", f.machine.system},
-                   {"onednn", kernels::onednn_version()},
+                   {"onednn", f.matrices.version},
+                   {"onednn_instructions", f.matrices.instructions},
+                   {"onednn_threads", f.matrices.threads},
+                   {"matmul_flops_per_second", f.ceilings.matmul_flops_per_second},
+                   {"copy_bytes_per_second", f.ceilings.copy_bytes_per_second},
                    {"driver_cuda", gpu.driver ? Json(version(gpu.driver)) : Json()},
                    {"cublas", gpu.cublas}};
   json["gpu"] = Json();
@@ -220,7 +241,11 @@ void print(const Findings& f) {
   line("processor", fmt::format("{}, cores: {}, threads used: {}, {:.1f} GiB", f.machine.processor,
                                 f.machine.cores, f.machine.threads, f.machine.memory_gib));
   line("vectors", joined(f.vectors_found));
-  line("oneDNN", kernels::onednn_version());
+  line("oneDNN",
+       fmt::format("{}, {}, {}", f.matrices.version, f.matrices.instructions, f.matrices.threads));
+  line("measured", fmt::format("products {:.0f} GFLOP/s, copy {:.1f} GB/s",
+                               f.ceilings.matmul_flops_per_second / 1e9,
+                               f.ceilings.copy_bytes_per_second / 1e9));
   line("GPU", describe_gpu(gpu));
   line("driver", gpu.driver ? fmt::format("runs CUDA up to {}", version(gpu.driver)) : "none");
   line("cuBLAS", gpu.cublas.empty() ? "not looked for" : gpu.cublas);

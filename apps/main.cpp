@@ -85,6 +85,7 @@ int main(int argc, char** argv) {
   add_evaluate(program);
   add_forward(program);
   add_report(program);
+  add_profile(program);
   add_doctor(program);
   add_simt(program);
 

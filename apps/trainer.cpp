@@ -10,6 +10,7 @@
 #include "apps/checkpoint.h"
 #include "engine/atomic_file.h"
 #include "engine/error.h"
+#include "kernels/costs.h"
 
 namespace etude::apps {
 namespace {
@@ -131,6 +132,7 @@ void Trainer::advance() {
 }
 
 void Trainer::step_from_host() {
+  const kernels::Span step(kernels::SpanKind::step, "step");
   const double data_ms = feed_ ? read_minibatch() : gather_minibatch();
   const auto start = Clock::now();
   const Batch batch{options_.batch, midi::kWindow, inputs_.data(), targets_.data()};
@@ -139,6 +141,9 @@ void Trainer::step_from_host() {
 }
 
 double Trainer::gather_minibatch() {
+  const kernels::Span stage(kernels::SpanKind::stage, "data");
+  const kernels::KernelSpan span("gather_minibatch",
+                                 kernels::cost::windows(options_.batch, midi::kWindow));
   const auto start = Clock::now();
   for (int i = 0; i < options_.batch; ++i) {
     const int64_t offset = order_[static_cast<size_t>(position_ * options_.batch + i)];
@@ -150,6 +155,8 @@ double Trainer::gather_minibatch() {
 
 // A group's reading is shared out among its minibatches, so that few steps tell what many cost.
 double Trainer::read_minibatch() {
+  const kernels::Span stage(kernels::SpanKind::stage, "data");
+  const kernels::KernelSpan span("read_minibatch");
   auto start = Clock::now();
   if (feed_->left() == 0) {
     while (feed_->left() == 0) feed_->read_group();

@@ -112,7 +112,7 @@ def time_text(us: float) -> str:
 
 
 def spread(times: list[float]) -> str:
-    return f"{100 * (max(times) - min(times)) / median(times):.0f} %"
+    return f"{100 * (max(times) - min(times)) / median(times):.0f} %" if len(times) > 1 else ""
 
 
 def print_table(rows: list[Row]) -> None:

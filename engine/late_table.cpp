@@ -1,6 +1,10 @@
 #include "engine/late_table.h"
 
+#include "kernels/costs.h"
+
 namespace etude {
+
+using kernels::KernelSpan, kernels::Span, kernels::SpanKind;
 
 void LateTable::begin() {
   const int64_t rows = parameter_.node.shape[0], columns = parameter_.node.shape[1];
@@ -21,17 +25,25 @@ void LateTable::begin() {
 
 void LateTable::catch_up(const kernels::DistinctRows& rows) {
   if (!begun_) begin();
+  const Span stage(SpanKind::stage, "update");
+  const KernelSpan span("nadam_lazy_catch_up");
   kernels::cpu::nadam_lazy_catch_up(table_, rows);
 }
 
 void LateTable::update(const kernels::NadamStep& step, const kernels::DistinctRows& rows,
                        const float* gradients) {
+  const Span stage(SpanKind::stage, "update");
   scalars_[static_cast<size_t>(cursor_)] = step;
-  kernels::cpu::nadam_lazy_update(table_, rows, gradients);
+  {
+    const KernelSpan span("nadam_lazy_update",
+                          kernels::cost::nadam_update(rows.count * table_.columns));
+    kernels::cpu::nadam_lazy_update(table_, rows, gradients);
+  }
   if (++cursor_ == kMostBehind) flush();
 }
 
 void LateTable::flush() {
+  const KernelSpan span("nadam_lazy_flush");
   kernels::cpu::nadam_lazy_flush(table_);
   for (int32_t& last : last_)
     if (last > 0) last = 0;

@@ -1,6 +1,7 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
 #include "kernels/attention.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 
 namespace etude::ops {
@@ -21,10 +22,12 @@ void run_on_device(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& 
   float* saved = tape.scratch(ON_DEVICE(stream, attention_saved, shape, dropout));
   float* scratch = tape.scratch(ON_DEVICE(stream, attention_scratch, shape, dropout));
   const AttentionWeights weights{wa.data(), ba.data()};
+  const KernelSpan span("attention_forward", cost::attention_forward(shape));
   ON_DEVICE(stream, attention_forward, shape, weights, dropout, x.data(), y.data(), saved);
   tape.record([=, &tape] {
     const auto dx = tape.gradient(x), dwa = tape.gradient(wa), dba = tape.gradient(ba);
     const AttentionGradients gradients{dx.data, dx.write, dwa.data, dwa.write, dba.data, dba.write};
+    const KernelSpan backward("attention_backward", cost::attention_backward(shape));
     ON_DEVICE(tape.stream(), attention_backward, shape, weights, dropout, x.data(), y.data(),
               y.grad(), saved, scratch, gradients);
   });
@@ -60,9 +63,13 @@ Tensor attention(Tape& tape, const Tensor& x, const Tensor& wa, const Tensor& ba
   const int64_t squares = batch * heads * time * time;
   const cpu::AttentionSaved saved{tape.scratch(x.count()), tape.scratch(squares),
                                   tape.scratch(squares)};
-  cpu::attention_forward(shape, weights, x.data(), y.data(), saved);
+  {
+    const KernelSpan span("attention_forward", cost::attention_forward(shape));
+    cpu::attention_forward(shape, weights, x.data(), y.data(), saved);
+  }
   tape.record([=, &tape] {
     const auto dx = tape.gradient(x), dwa = tape.gradient(wa), dba = tape.gradient(ba);
+    const KernelSpan span("attention_backward", cost::attention_backward(shape));
     cpu::attention_backward(shape, weights, x.data(), y.grad(), saved,
                             {dx.data, dx.write, dwa.data, dwa.write, dba.data, dba.write});
   });

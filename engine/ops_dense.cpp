@@ -2,6 +2,7 @@
 
 #include "engine/ops.h"
 #include "engine/ops_check.h"
+#include "kernels/costs.h"
 #include "kernels/dense.h"
 #include "kernels/dense_leaky_relu.h"
 #include "kernels/dispatch.h"
@@ -38,9 +39,11 @@ DenseGradients gradients_of(Tape& tape, const Tensor& x, const Tensor& w, const 
 Tensor dense(Tape& tape, const Tensor& x, const Tensor& w, const Tensor& b) {
   const DenseShape sizes = checked(x, w, b);
   const Tensor y = make_output(tape, x, sizes);
+  const KernelSpan span("dense_forward", cost::dense_forward(sizes));
   DISPATCH(tape.stream(), dense_forward, sizes, x.data(), w.data(), b.data(), y.data());
   tape.record([=, &tape] {
     const DenseGradients gradients = gradients_of(tape, x, w, b);
+    const KernelSpan backward("dense_backward", cost::dense_backward(sizes));
     DISPATCH(tape.stream(), dense_backward, sizes, x.data(), w.data(), y.grad(), gradients);
   });
   return y;
@@ -51,11 +54,13 @@ Tensor dense_leaky_relu(Tape& tape, const Tensor& x, const Tensor& w, const Tens
   if (!(slope >= 0)) return leaky_relu(tape, dense(tape, x, w, b), slope);
   const DenseShape sizes = checked(x, w, b);
   const Tensor y = make_output(tape, x, sizes);
+  const KernelSpan span("dense_leaky_relu_forward", cost::dense_leaky_relu_forward(sizes));
   DISPATCH(tape.stream(), dense_leaky_relu_forward, sizes, slope, x.data(), w.data(), b.data(),
            y.data());
   tape.record([=, &tape] {
     float* dsum = tape.scratch(y.count());
     const DenseGradients gradients = gradients_of(tape, x, w, b);
+    const KernelSpan backward("dense_leaky_relu_backward", cost::dense_leaky_relu_backward(sizes));
     DISPATCH(tape.stream(), dense_leaky_relu_backward, sizes, slope, x.data(), w.data(), y.data(),
              y.grad(), dsum, gradients);
   });

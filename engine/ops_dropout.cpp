@@ -1,5 +1,6 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 #include "kernels/dropout.h"
 
@@ -27,9 +28,12 @@ void backward(const Stream& stream, int64_t n, float rate, const DeviceRandomKey
 
 template <typename Key>
 void run(Tape& tape, const Tensor& x, const Tensor& y, float rate, const Key& key) {
+  const KernelSpan span("dropout_forward", cost::elementwise(x.count(), 2));
   forward(tape.stream(), x.count(), rate, key, x.data(), y.data());
   tape.record([=, &tape] {
     const auto dx = tape.gradient(x);
+    const KernelSpan backward_span("dropout_backward",
+                                   cost::elementwise_backward(x.count(), 2, dx.write));
     backward(tape.stream(), x.count(), rate, key, y.grad(), dx.data, dx.write);
   });
 }

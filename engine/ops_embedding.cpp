@@ -2,6 +2,7 @@
 
 #include "engine/ops.h"
 #include "engine/ops_check.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 
 namespace etude::ops {
@@ -22,6 +23,8 @@ Tensor from_distinct(Tape& tape, const Tensor& table, const DistinctRows& distin
   // As large as the rows can become: every step has the same addresses.
   const Tensor rows = tape.make({batch * time, shape.dim});
   const Tensor y = tape.make({batch, time, shape.dim});
+  const EmbeddingShape whole{shape.classes, shape.dim, batch * time};
+  const KernelSpan span("embedding_forward", cost::embedding_forward(whole, distinct.count));
   cpu::embedding_forward(shape, table.data(), distinct.ids, rows.data());
   cpu::embedding_forward({shape.count, shape.dim, batch * time}, rows.data(), distinct.place,
                          y.data());
@@ -29,10 +32,12 @@ Tensor from_distinct(Tape& tape, const Tensor& table, const DistinctRows& distin
   tape.record([=, &tape, &distinct] {
     if (y.node()->grad_written || !rows.node()->grad_written) {
       const auto gradient = tape.gradient(rows);
+      const KernelSpan sum("sum_rows", cost::sum_rows(distinct.count, batch * time, shape.dim));
       cpu::sum_rows(distinct, shape.dim, y.grad(), gradient.data, gradient.write);
     }
     if (tape.leaves_row_gradients()) return leave_row_gradients(tape, table, rows);
     const auto gradient = tape.gradient(table);
+    const KernelSpan backward("embedding_backward", cost::embedding_backward(shape));
     cpu::embedding_backward(shape, distinct.ids, rows.grad(), gradient.data, gradient.write);
   });
   return y;
@@ -51,10 +56,12 @@ Tensor embedding(Tape& tape, const Tensor& table, const TokenIds& tokens) {
     index = tokens.ids;
   }
   const Tensor y = tape.make({tokens.batch, tokens.time, shape.dim});
+  const KernelSpan span("embedding_forward", cost::embedding_forward(shape, shape.count));
   DISPATCH(tape.stream(), embedding_forward, shape, table.data(), tokens.ids, y.data());
   tape.record([=, &tape] {
     if (tape.leaves_row_gradients()) return leave_row_gradients(tape, table, y);
     const auto gradient = tape.gradient(table);
+    const KernelSpan backward("embedding_backward", cost::embedding_backward(shape));
     DISPATCH(tape.stream(), embedding_backward, shape, index, y.grad(), gradient.data,
              gradient.write);
   });

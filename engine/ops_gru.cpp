@@ -1,5 +1,6 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 #include "kernels/gru.h"
 
@@ -35,6 +36,8 @@ void run_direction(Tape& tape, const Tensor& x, const GruDirection& d, const Gru
       of_table.rows ? tape.scratch(source.size(0) * 3 * shape.units) : nullptr};
   const GruWeights weights{d.kernel.data(), d.recurrent_kernel.data(), d.bias.data(),
                            d.recurrent_bias.data()};
+  const int64_t rows_read = input.distinct ? input.distinct->count : steps;
+  const KernelSpan span("gru_forward", cost::gru_forward(shape, 1, rows_read));
   cpu::gru_forward(shape, weights, input, y.data() + column, stride, saved);
   tape.record([=, &tape] {
     const auto dx = tape.gradient(source);
@@ -46,6 +49,7 @@ void run_direction(Tape& tape, const Tensor& x, const GruDirection& d, const Gru
                                       tape.gradient(d.bias).data,
                                       tape.gradient(d.recurrent_bias).data,
                                       dkernel.write};
+    const KernelSpan backward("gru_backward", cost::gru_backward(shape, 1, rows_read));
     cpu::gru_backward(shape, weights, input, y.grad() + column, stride, saved, gradients);
   });
 }
@@ -57,6 +61,8 @@ void run_on_device(Tape& tape, const Tensor& x, const GruDirection (&directions)
   float* saved = tape.scratch(ON_DEVICE_PICK(stream, bidirectional_gru_saved)(shape));
   float* scratch = tape.scratch(ON_DEVICE_PICK(stream, bidirectional_gru_scratch)(shape));
   const GruWeights weights[2] = {weights_of(directions[0]), weights_of(directions[1])};
+  const int64_t steps = shape.batch * shape.time;
+  const KernelSpan span("bidirectional_gru_forward", cost::gru_forward(shape, 2, steps));
   ON_DEVICE(stream, bidirectional_gru_forward, shape, weights, x.data(), y.data(), saved, scratch);
   const GruDirection forward = directions[0], backward = directions[1];
   tape.record([=, &tape] {
@@ -72,6 +78,7 @@ void run_on_device(Tape& tape, const Tensor& x, const GruDirection (&directions)
                       tape.gradient(direction.bias).data,
                       tape.gradient(direction.recurrent_bias).data};
     }
+    const KernelSpan again_span("bidirectional_gru_backward", cost::gru_backward(shape, 2, steps));
     ON_DEVICE(tape.stream(), bidirectional_gru_backward, shape, again, x.data(), y.grad(), saved,
               scratch, dx.data, dx.write, gradients, write);
   });

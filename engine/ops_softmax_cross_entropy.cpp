@@ -1,5 +1,6 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 #include "kernels/softmax_cross_entropy.h"
 
@@ -14,6 +15,8 @@ Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const int32_t* ta
     require_below("softmax_cross_entropy", "target", targets, shape.rows, shape.classes);
   const Tensor loss = tape.make({shape.rows});
   float* log_sum_exp = tape.scratch(shape.rows);
+  const KernelSpan span("softmax_cross_entropy_forward",
+                        cost::softmax_cross_entropy_forward(shape));
   DISPATCH(tape.stream(), softmax_cross_entropy_forward, shape, logits.data(), targets, loss.data(),
            log_sum_exp);
   tape.record([=, &tape] {
@@ -22,6 +25,8 @@ Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const int32_t* ta
     if (node.grad_written) throw Error("softmax_cross_entropy: the logits are read twice");
     node.grad = node.data;
     node.grad_written = true;
+    const KernelSpan backward("softmax_cross_entropy_backward",
+                              cost::softmax_cross_entropy_backward(shape));
     DISPATCH(tape.stream(), softmax_cross_entropy_backward, shape, 1.0f, logits.data(), targets,
              log_sum_exp, node.grad, Write::overwrite);
   });

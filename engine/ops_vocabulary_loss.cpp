@@ -1,5 +1,6 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 #include "kernels/vocabulary_loss.h"
 
@@ -17,11 +18,13 @@ Tensor vocabulary_loss(Tape& tape, const Tensor& x, const Tensor& w, const Tenso
   const Tensor loss = tape.make({shape.rows});
   float* saved = tape.scratch(PICK(tape.stream(), vocabulary_loss_saved)(shape));
   float* scratch = tape.scratch(PICK(tape.stream(), vocabulary_loss_scratch)(shape));
+  const KernelSpan span("vocabulary_loss_forward", cost::vocabulary_loss_forward(shape));
   DISPATCH(tape.stream(), vocabulary_loss_forward, shape, x.data(), w.data(), b.data(), targets,
            loss.data(), saved, scratch);
   tape.record([=, &tape] {
     const auto dx = tape.gradient(x), dw = tape.gradient(w), db = tape.gradient(b);
     const DenseGradients gradients{dx.data, dx.write, dw.data, dw.write, db.data, db.write};
+    const KernelSpan backward("vocabulary_loss_backward", cost::vocabulary_loss_backward(shape));
     DISPATCH(tape.stream(), vocabulary_loss_backward, shape, x.data(), w.data(), b.data(), targets,
              saved, scratch, gradients);
   });

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 #include "kernels/embedding.h"
 
@@ -88,6 +89,7 @@ int64_t Session::Resident::bytes() const {
 }
 
 Batch Session::Resident::begin_step() {
+  const kernels::Span stage(kernels::SpanKind::stage, "data");
   ON_DEVICE(stream_, begin_step, plan_, first_step_, batch_, time_, inputs_.as<int32_t>(),
             targets_.as<int32_t>());
   const kernels::EmbeddingShape ids{table_[0], table_[1], batch_ * time_};
@@ -96,6 +98,7 @@ Batch Session::Resident::begin_step() {
 }
 
 void Session::Resident::end_step(const float* losses) {
+  const kernels::Span stage(kernels::SpanKind::stage, "losses");
   ON_DEVICE(stream_, end_step, plan_, batch_, losses);
 }
 
@@ -114,15 +117,21 @@ void Session::Resident::begin_late_table(ParamSet& params, const Parameter& tabl
 }
 
 void Session::Resident::catch_up_table() {
+  const kernels::Span stage(kernels::SpanKind::stage, "update");
   ON_DEVICE(stream_, nadam_lazy_catch_up, late_, batch_ * time_, inputs_.as<int32_t>());
 }
 
 void Session::Resident::update_table(const float* row_gradients) {
+  const kernels::Span stage(kernels::SpanKind::stage, "update");
+  const kernels::KernelSpan span("nadam_lazy_update",
+                                 kernels::cost::nadam_lazy_update(batch_ * time_, late_.columns));
   ON_DEVICE(stream_, nadam_lazy_update, late_, batch_ * time_, index_.as<int32_t>(), row_gradients);
 }
 
 void Session::Resident::flush_table() {
-  if (late_.rows > 0) ON_DEVICE(stream_, nadam_lazy_flush, late_);
+  if (late_.rows == 0) return;
+  const kernels::Span stage(kernels::SpanKind::stage, "update");
+  ON_DEVICE(stream_, nadam_lazy_flush, late_);
 }
 
 kernels::Graph Session::Resident::capture(int64_t steps, const std::function<void()>& step) {
@@ -147,11 +156,13 @@ const kernels::Graph& Session::Resident::graph_of(int64_t steps,
 int64_t Session::Resident::some_steps(int64_t most, const std::function<void()>& step,
                                       const std::function<void()>& settle) {
   const int64_t left = steps_ - done_;
-  if (!warm_) {
+  const bool profiled = kernels::span_listener != nullptr;  // a replay has no spans
+  if (!warm_ || profiled) {
     step();
     kernels::synchronize(stream_);
-    settle();
+    if (!warm_) settle();
     warm_ = true;
+    if (profiled) return 1;
     // What is captured now does not fall into the time of the steps that follow.
     if (left > 1) graph_of(1, step);
     if (left > kLongGraph) graph_of(kLongGraph, step);

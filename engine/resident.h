@@ -40,7 +40,8 @@ struct Session::Resident {
 
   // `step` puts all of one step into the stream. The first of a new shape runs as it is,
   // `settle` then gives the arena the size that it needed, and the others are captured; later ones
-  // are replays. Returns the sums of their losses. Error where the plan has fewer left.
+  // are replays, unless a profiler listens (kernels/span.h): then each runs as it is. Returns the
+  // sums of their losses. Error where the plan has fewer left.
   std::vector<double> run(int64_t steps, const std::function<void()>& step,
                           const std::function<void()>& settle);
 

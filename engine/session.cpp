@@ -6,12 +6,26 @@
 #include "engine/ops.h"
 #include "engine/ops_check.h"
 #include "engine/resident.h"
+#include "kernels/costs.h"
 #include "kernels/dispatch.h"
 #include "kernels/embedding.h"
+#include "kernels/precision.h"
 
 namespace etude {
 
 using kernels::Stream;
+
+namespace {
+
+kernels::DistinctRows distinct_rows(const kernels::EmbeddingShape& shape, const int32_t* ids,
+                                    std::vector<int32_t>& memory) {
+  const kernels::Span stage(kernels::SpanKind::stage, "data");
+  const kernels::KernelSpan span("distinct_rows", kernels::cost::distinct_rows(shape));
+  memory.resize(static_cast<size_t>(kernels::cpu::distinct_rows_size(shape)));
+  return kernels::cpu::distinct_rows(shape, ids, memory.data());
+}
+
+}  // namespace
 
 template <typename Work>
 auto Session::with_plan(const Work& work) {
@@ -60,12 +74,12 @@ double Session::train_step(const Batch& batch) {
 }
 
 double Session::train_on_cpu(const Batch& batch) {
+  kernels::cpu::use_precision(stream().precision);
   params_.allocate_training();
   const kernels::EmbeddingShape ids{table_.node.shape[0], table_.node.shape[1],
                                     batch.size * batch.time};
   ops::require_below("embedding", "id", batch.inputs, ids.count, ids.classes);
-  distinct_.resize(static_cast<size_t>(kernels::cpu::distinct_rows_size(ids)));
-  const auto rows = kernels::cpu::distinct_rows(ids, batch.inputs, distinct_.data());
+  const auto rows = distinct_rows(ids, batch.inputs, distinct_);
   Batch with_rows = batch;
   with_rows.distinct = &rows;
   const bool late = late_table();
@@ -130,6 +144,7 @@ bool Session::late_table() const {
 
 // All of one step, into the stream: run, or recorded for the replays.
 void Session::planned_step() {
+  const kernels::Span span(kernels::SpanKind::step, "step");
   Resident& r = *resident_;
   const Batch batch = r.begin_step();
   const kernels::NadamStep* scalars = r.step_plan().current;
@@ -180,8 +195,13 @@ std::span<const float> Session::to_host(const Tensor& x, std::vector<float>& mem
   return memory;
 }
 
-std::span<const float> Session::logits(const Batch& batch) {
+void Session::begin_inference() {
+  if (on_cpu()) kernels::cpu::use_precision(stream().precision);
   late_table_.settle();
+}
+
+std::span<const float> Session::logits(const Batch& batch) {
+  begin_inference();
   return with_plan([&] {
     tape_.begin_inference();
     return to_host(network_.logits(tape_, to_device(batch)), host_logits_);
@@ -189,7 +209,7 @@ std::span<const float> Session::logits(const Batch& batch) {
 }
 
 Session::Evaluated Session::losses(const Batch& batch) {
-  late_table_.settle();
+  begin_inference();
   return with_plan([&] {
     tape_.begin_inference();
     const Batch there = to_device(batch);

@@ -44,7 +44,7 @@ Tensor Tape::view(const Tensor& x, Shape shape) {
 }
 
 void Tape::record(std::function<void()> backward) {
-  if (mode_ == Mode::training) backwards_.push_back(std::move(backward));
+  if (mode_ == Mode::training) backwards_.push_back({std::move(backward), layer_});
 }
 
 Tape::Gradient Tape::gradient(const Tensor& x) {
@@ -56,7 +56,12 @@ Tape::Gradient Tape::gradient(const Tensor& x) {
 }
 
 void Tape::backward() {
-  for (auto entry = backwards_.rbegin(); entry != backwards_.rend(); ++entry) (*entry)();
+  for (auto entry = backwards_.rbegin(); entry != backwards_.rend();) {
+    const std::string_view layer = entry->layer;
+    const kernels::Span span(kernels::SpanKind::backward, layer);
+    // One layer's neighbours in the list: names are compared by their place, not their letters.
+    for (; entry != backwards_.rend() && entry->layer.data() == layer.data(); ++entry) entry->run();
+  }
 }
 
 }  // namespace etude

@@ -8,9 +8,12 @@
 
 #include <deque>
 #include <functional>
+#include <string_view>
+#include <utility>
 
 #include "engine/arena.h"
 #include "engine/tensor.h"
+#include "kernels/span.h"
 
 namespace etude {
 
@@ -62,6 +65,24 @@ class Tape {
   };
   Gradient gradient(const Tensor& x);
 
+  // What is recorded from here to the end of the scope belongs to a layer, whose name must outlive
+  // the step: its forward and its backward are spans (kernels/span.h).
+  class LayerScope {
+   public:
+    LayerScope(Tape& tape, std::string_view layer)
+        : tape_(tape),
+          outer_(std::exchange(tape.layer_, layer)),
+          span_(kernels::SpanKind::forward, layer) {}
+    ~LayerScope() { tape_.layer_ = outer_; }
+    LayerScope(const LayerScope&) = delete;
+    LayerScope& operator=(const LayerScope&) = delete;
+
+   private:
+    Tape& tape_;
+    std::string_view outer_;
+    kernels::Span span_;
+  };
+
   // Runs all backwards, last first. The last op recorded must be a loss.
   void backward();
 
@@ -72,7 +93,12 @@ class Tape {
   bool leave_row_gradients_ = false;
   const float* row_gradients_ = nullptr;
   std::deque<Node> nodes_;  // handles point into it: it must not move them
-  std::vector<std::function<void()>> backwards_;
+  struct Backward {
+    std::function<void()> run;
+    std::string_view layer;
+  };
+  std::vector<Backward> backwards_;
+  std::string_view layer_;  // the innermost open one
 };
 
 }  // namespace etude

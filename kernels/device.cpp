@@ -10,6 +10,7 @@
 
 #include "kernels/device_functions.h"
 #include "kernels/dispatch.h"
+#include "kernels/precision.h"
 
 namespace etude::kernels {
 namespace {
@@ -66,10 +67,13 @@ Stream open_stream(Device device, Precision precision) {
       throw DeviceError(kBuiltWithout);
 #endif
     default:
-      if (precision != Precision::fp32)
+      if (precision == Precision::tf32)
+        throw DeviceError("the CPU has no tf32; it needs --device cuda (or simt)");
+      if (precision == Precision::bf16 && !cpu::has_bf16())
         throw DeviceError(
-            "the CPU computes in fp32 alone; tf32 and bf16 need --device cuda (or simt)");
-      return {};
+            "this CPU, or this build for it, has no bf16 products (AVX512-BF16); they need "
+            "--device cuda (or simt)");
+      return {.precision = precision};
   }
 }
 
@@ -94,10 +98,50 @@ void release(const Stream& stream, Graph& graph) noexcept {
   DISPATCH(stream, release_graph, graph);
 }
 
-std::string onednn_version() {
+namespace {
+
+// Of vector instructions: 0 SSE4.1, 1 AVX, 2 AVX2, 3 AVX-512.
+constexpr const char* kInstructions[] = {"SSE4.1", "AVX", "AVX2", "AVX-512"};
+int instructions_used() {
+  const auto isa = static_cast<int>(dnnl_get_effective_cpu_isa());
+  const auto has = [isa](dnnl_cpu_isa_t all) { return (isa & all) == all; };
+  return has(dnnl_cpu_isa_avx512_core) ? 3
+         : has(dnnl_cpu_isa_avx2)      ? 2
+         : has(dnnl_cpu_isa_avx)       ? 1
+                                       : 0;
+}
+int instructions_there() {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    return 3;
+  return __builtin_cpu_supports("avx2") ? 2 : __builtin_cpu_supports("avx") ? 1 : 0;
+#else
+  return 0;
+#endif
+}
+
+}  // namespace
+
+MatrixLibrary inspect_matrix_library() {
   const dnnl_version_t& version = *dnnl_version();
-  return std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
-         std::to_string(version.patch);
+  MatrixLibrary library;
+  library.version = std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+                    std::to_string(version.patch);
+  const int used = instructions_used(), there = instructions_there();
+  library.instructions = kInstructions[used];
+  library.threads = version.cpu_runtime == DNNL_RUNTIME_OMP   ? "OpenMP"
+                    : version.cpu_runtime == DNNL_RUNTIME_TBB ? "TBB"
+                    : version.cpu_runtime == DNNL_RUNTIME_SEQ ? "one thread"
+                                                              : "a thread pool";
+  if (used < there)
+    library.problem = std::string("oneDNN uses ") + kInstructions[used] +
+                      " where the processor has " + kInstructions[there] +
+                      ": unset DNNL_MAX_CPU_ISA";
+  else if (version.cpu_runtime != DNNL_RUNTIME_OMP)
+    library.problem = "this oneDNN works with " + library.threads +
+                      ", not with OpenMP's threads: install Debian's libdnnl-dev and build again";
+  return library;
 }
 
 #if !ETUDE_CUDA  // otherwise in device_cuda.cu

@@ -64,6 +64,12 @@ struct DeviceReport {
   std::string cublas;  // the library's file and version, or why there is none
 };
 DeviceReport inspect_cuda();
-std::string onednn_version();  // of the CPU's matrix products
+
+// The library of the CPU's matrix products, oneDNN, as it is on this machine.
+struct MatrixLibrary {
+  std::string version, instructions, threads;  // "2.7.2"; "AVX-512"; "OpenMP"
+  std::string problem;                         // why its products are slow; empty: nothing known
+};
+MatrixLibrary inspect_matrix_library();
 
 }  // namespace etude::kernels

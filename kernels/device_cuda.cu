@@ -10,6 +10,7 @@
 #include "kernels/device_cuda.h"
 #include "kernels/device_functions.h"
 #include "kernels/simt/simt.h"
+#include "kernels/span.h"
 
 namespace etude::kernels::cuda {
 namespace {
@@ -251,6 +252,7 @@ void launch_kernel(const Stream& stream, const Launch& shape, const void* kernel
                    void** arguments) {
   allow(shape, kernel);
   const Configuration configuration(stream, shape);
+  const PartSpan span(shape.name);
   check_launch(shape, cudaLaunchKernelExC(&configuration.whole, kernel, arguments));
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/costs.h"
 #include "kernels/gru_stepwise.h"
 #include "kernels/matmul.h"
 #include "kernels/panel.h"
@@ -235,6 +236,7 @@ void backward_tile(const Rows& rows, const std::vector<UnitPanelRow>& packed, in
 
 void recurrent_gradients(const GruShape& s, const GruSaved& saved, const GruGradients& g) {
   const int64_t steps = s.batch * s.time, h = s.units;
+  const PartSpan span("recurrent gradients", cost::matmul(h, 3 * h, steps));
   const MatrixView previous = {saved.previous, h, Transpose::yes};
   matmul(h, 2 * h, steps, previous, {saved.gates, 3 * h}, g.drecurrent_kernel, 3 * h,
          g.weights_write);
@@ -262,8 +264,12 @@ void gru_forward(const GruShape& s, const GruWeights& w, const GruInput& input, 
   if (s.version == GruVersion::stepwise)
     return gru_stepwise_forward(s, w, input.x, y, y_stride, saved);
   const int64_t rows_read = input.distinct ? input.distinct->count : s.batch * s.time;
-  matmul(rows_read, 3 * s.units, s.in, {input.x, s.in}, {w.kernel, 3 * s.units},
-         input.distinct ? saved.projection : saved.gates, 3 * s.units, Write::overwrite);
+  {
+    const PartSpan span("input product", cost::matmul(rows_read, 3 * s.units, s.in));
+    matmul(rows_read, 3 * s.units, s.in, {input.x, s.in}, {w.kernel, 3 * s.units},
+           input.distinct ? saved.projection : saved.gates, 3 * s.units, Write::overwrite);
+  }
+  const PartSpan span("recurrence", cost::gru_recurrence(s));
   const auto packed = pack_gates(s, w.recurrent_kernel);
   const Rows rows{s, saved, input.distinct};
   parallel_ranges(s.batch, kTileRows, [&](int64_t begin, int64_t end) {
@@ -275,21 +281,29 @@ void gru_backward(const GruShape& s, const GruWeights& w, const GruInput& input,
                   int64_t dy_stride, const GruSaved& saved, const GruGradients& g) {
   if (s.version == GruVersion::stepwise)
     return gru_stepwise_backward(s, w, input.x, dy, dy_stride, saved, g);
-  const auto packed = pack_states(s, w.recurrent_kernel);
-  const Rows rows{s, saved, input.distinct};
-  parallel_ranges(s.batch, kTileRows, [&](int64_t begin, int64_t end) {
-    backward_tile(rows, packed, begin, end, {dy, dy_stride});
-  });
+  {
+    const PartSpan span("recurrence", cost::gru_recurrence(s));
+    const auto packed = pack_states(s, w.recurrent_kernel);
+    const Rows rows{s, saved, input.distinct};
+    parallel_ranges(s.batch, kTileRows, [&](int64_t begin, int64_t end) {
+      backward_tile(rows, packed, begin, end, {dy, dy_stride});
+    });
+  }
   recurrent_gradients(s, saved, g);
   const int64_t rows_read = input.distinct ? input.distinct->count : s.batch * s.time;
   const float* dgates = saved.gates;
   if (input.distinct) {
+    const PartSpan span("sums of rows", cost::sum_rows(rows_read, s.batch * s.time, 3 * s.units));
     sum_rows(*input.distinct, 3 * s.units, saved.gates, saved.projection, Write::overwrite);
     dgates = saved.projection;
   }
-  bias_gradients(s, rows_read, dgates, saved, g);
-  matmul(s.in, 3 * s.units, rows_read, {input.x, s.in, Transpose::yes}, {dgates, 3 * s.units},
-         g.dkernel, 3 * s.units, g.weights_write);
+  {
+    const PartSpan span("kernel and bias gradients", cost::matmul(s.in, 3 * s.units, rows_read));
+    bias_gradients(s, rows_read, dgates, saved, g);
+    matmul(s.in, 3 * s.units, rows_read, {input.x, s.in, Transpose::yes}, {dgates, 3 * s.units},
+           g.dkernel, 3 * s.units, g.weights_write);
+  }
+  const PartSpan span("input gradient", cost::matmul(rows_read, s.in, 3 * s.units));
   if (g.dx)
     matmul(rows_read, s.in, 3 * s.units, {dgates, 3 * s.units},
            {w.kernel, 3 * s.units, Transpose::yes}, g.dx, s.in, g.dx_write);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/costs.h"
 #include "kernels/device_cuda.h"
 #include "kernels/device_functions.h"
 #include "kernels/matmul.h"
@@ -153,6 +154,7 @@ void matmul(const Stream& stream, int64_t m, int64_t n, int64_t k, MatrixView a,
             float* c, int64_t c_stride, Write write, float scale) {
   const float beta = write == Write::add ? 1.0f : 0.0f;
   const cublasHandle_t handle = handle_of(stream);
+  const PartSpan span("matmul", cost::matmul(m, n, k));
   check(cublas().gemm(handle, operation(b), operation(a), static_cast<int>(n), static_cast<int>(m),
                       static_cast<int>(k), &scale, b.data, CUDA_R_32F, static_cast<int>(b.stride),
                       a.data, CUDA_R_32F, static_cast<int>(a.stride), &beta, c, CUDA_R_32F,
@@ -166,6 +168,7 @@ void matmul_batched(const Stream& stream, int64_t count, const BatchStrides& str
                     Write write, float scale) {
   const float beta = write == Write::add ? 1.0f : 0.0f;
   const cublasHandle_t handle = handle_of(stream);
+  const PartSpan span("matmul", cost::matmul(m, n, k, count));
   check(cublas().gemm_batched(handle, operation(b), operation(a), static_cast<int>(n),
                               static_cast<int>(m), static_cast<int>(k), &scale, b.data, CUDA_R_32F,
                               static_cast<int>(b.stride), strides.b, a.data, CUDA_R_32F,

@@ -3,6 +3,7 @@
 // the tests hold this against, bit by bit.
 
 #include <algorithm>
+#include <bit>
 
 #include "kernels/nadam_element.h"
 #include "kernels/nadam_lazy.h"
@@ -49,12 +50,13 @@ void update_row(const NadamLazyTable& t, const NadamStep& s, int64_t row, const 
 
 }  // namespace
 
+// By bits: -0 is not yet at rest.
 void nadam_lazy_begin(const NadamLazyTable& t) {
   parallel_ranges(t.rows, kRows, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const auto moves = [&](const float* moment) {
         return std::any_of(moment + row * t.columns, moment + (row + 1) * t.columns,
-                           [](float x) { return x != 0; });
+                           [](float x) { return std::bit_cast<uint32_t>(x) != 0; });
       };
       t.last[row] = moves(t.m) || moves(t.v) ? 0 : -1;
     }

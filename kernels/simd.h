@@ -113,11 +113,15 @@ inline void transpose(Vec (&rows)[kLanes]) {
 // The low and the high halves of 32 by 32 bits.
 inline void multiply_wide(UintVec a, uint32_t b, UintVec& low, UintVec& high) {
 #if defined(__AVX512F__)
-  // The instruction takes every other lane.
+  // The instruction takes every other lane. With a mask of all lanes, for GCC 12 warns of what its
+  // functions without one leave undefined.
   const auto x = std::bit_cast<__m512i>(a), y = _mm512_set1_epi32(static_cast<int>(b));
-  const __m512i even = _mm512_mul_epu32(x, y), odd = _mm512_mul_epu32(_mm512_srli_epi64(x, 32), y);
-  low = std::bit_cast<UintVec>(_mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32)));
-  high = std::bit_cast<UintVec>(_mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd));
+  const auto multiply = [](__m512i u, __m512i v) { return _mm512_maskz_mul_epu32(0xFF, u, v); };
+  const auto upper = [](__m512i u) { return _mm512_maskz_srli_epi64(0xFF, u, 32); };
+  const __m512i even = multiply(x, y), odd = multiply(upper(x), y);
+  low = std::bit_cast<UintVec>(
+      _mm512_mask_blend_epi32(0xAAAA, even, _mm512_maskz_slli_epi64(0xFF, odd, 32)));
+  high = std::bit_cast<UintVec>(_mm512_mask_blend_epi32(0xAAAA, upper(even), odd));
 #else
   for (int i = 0; i < kLanes; ++i) {
     const uint64_t product = uint64_t{a[i]} * b;

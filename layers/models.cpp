@@ -8,6 +8,9 @@
 namespace etude {
 namespace {
 
+// The two layers that every model has and that are the Model's own.
+constexpr const char *kEmbedding = "embedding", *kOutput = "output";
+
 // Strings layers together, each named by its kind and its number among its kind, and keeps the
 // shape that one batch row has reached.
 class Builder {
@@ -134,35 +137,47 @@ void Model::initialise(uint64_t seed) {
                           output_weight_->random(seed));
 }
 
+Tensor Model::embedded(Tape& tape, const Batch& batch) const {
+  const Tape::LayerScope scope(tape, kEmbedding);
+  return ops::embedding(tape, table_->tensor(),
+                        {batch.size, batch.time, batch.inputs, batch.index, batch.distinct});
+}
+
 Tensor Model::hidden(Tape& tape, const Batch& batch) const {
   if (batch.time != config_.window)
     throw Error(
         fmt::format("the model reads windows of {} tokens, not {}", config_.window, batch.time));
   if (!table_->tensor().data()) throw Error("the model's parameters were never set");
-  Tensor x = ops::embedding(tape, table_->tensor(),
-                            {batch.size, batch.time, batch.inputs, batch.index, batch.distinct});
-  for (const LayerPointer& layer : layers_) x = layer->forward(tape, x);
+  Tensor x = embedded(tape, batch);
+  for (const LayerPointer& layer : layers_) {
+    const Tape::LayerScope scope(tape, layer->name());
+    x = layer->forward(tape, x);
+  }
   return x;
 }
 
 Tensor Model::forward(Tape& tape, const Batch& batch) const {
-  return ops::dense(tape, hidden(tape, batch), output_weight_->tensor(), output_bias_->tensor());
+  const Tensor x = hidden(tape, batch);
+  const Tape::LayerScope scope(tape, kOutput);
+  return ops::dense(tape, x, output_weight_->tensor(), output_bias_->tensor());
 }
 
 Tensor Model::losses(Tape& tape, const Batch& batch) const {
-  return ops::vocabulary_loss(tape, hidden(tape, batch), output_weight_->tensor(),
-                              output_bias_->tensor(), batch.targets);
+  const Tensor x = hidden(tape, batch);
+  const Tape::LayerScope scope(tape, kOutput);
+  return ops::vocabulary_loss(tape, x, output_weight_->tensor(), output_bias_->tensor(),
+                              batch.targets);
 }
 
 std::vector<Model::Row> Model::summary() const {
   Shape shape = {config_.window, config_.embedding};
-  std::vector<Row> rows = {{"embedding", shape, table_->count()}};
+  std::vector<Row> rows = {{kEmbedding, shape, table_->count()}};
   for (const LayerPointer& layer : layers_) {
     shape = layer->output(shape);
     rows.push_back({layer->name(), shape, layer->parameters()});
     for (const std::string& name : layer->fused()) rows.push_back({name, shape, 0});
   }
-  rows.push_back({"output", {config_.classes}, output_weight_->count() + output_bias_->count()});
+  rows.push_back({kOutput, {config_.classes}, output_weight_->count() + output_bias_->count()});
   return rows;
 }
 

@@ -45,6 +45,7 @@ class Model {
   std::vector<LayerPointer> layers_;  // up to the output layer
   std::unique_ptr<LayerParameter> output_weight_, output_bias_;
 
+  Tensor embedded(Tape& tape, const Batch& batch) const;
   Tensor hidden(Tape& tape, const Batch& batch) const;  // the output layer's input
 };
 

@@ -34,7 +34,10 @@ class Residual : public Layer {
   Shape output(const Shape& input) const override { return input; }
   Tensor forward(Tape& tape, const Tensor& x) const override {
     Tensor y = x;
-    for (const LayerPointer& layer : inner_) y = layer->forward(tape, y);
+    for (const LayerPointer& layer : inner_) {
+      const Tape::LayerScope scope(tape, layer->name());
+      y = layer->forward(tape, y);
+    }
     return ops::add(tape, x, y);
   }
   void initialise(uint64_t seed) override {

@@ -123,6 +123,16 @@ TEST_CASE("without a GPU the program starts, and says in one line what is missin
   CHECK_FALSE(fs::exists(folder / "out"));
 }
 
+TEST_CASE("doctor names the matrix library, and tells where it is held back") {
+  const TemporaryFolder folder;
+  const auto doctor = json_of(etude::tests::etude(folder, "doctor --json"));
+  CHECK(doctor["found"]["onednn"].get<std::string>().size() >= 5);
+  CHECK(doctor["found"]["matmul_flops_per_second"] > 1e8);
+  if (doctor["found"]["onednn_instructions"] == "SSE4.1") return;
+  const std::string held_back = etude::tests::etude(folder, "doctor", "DNNL_MAX_CPU_ISA=SSE41").out;
+  CHECK_MESSAGE(contains(held_back, "* oneDNN uses SSE4.1 where the processor has "), held_back);
+}
+
 TEST_CASE("table says how much the device holds") {
   const TemporaryFolder folder;
   const std::string table = "table --models rnn --batch 2 --song-group 2 --max-steps 1 --data " +
@@ -140,7 +150,7 @@ TEST_CASE("what a device cannot do is said in one line") {
   const std::string train = "train --data " + quoted(write_corpus(folder)) + " --out " +
                             quoted(folder / "out") + " --device ";
   check_failure(etude::tests::etude(folder, train + "cpu --precision tf32"), 1,
-                "the CPU computes in fp32 alone");
+                "the CPU has no tf32");
   check_failure(etude::tests::etude(folder, train + "tpu"), 2, "--device");
   CHECK_FALSE(fs::exists(folder / "out"));
 }

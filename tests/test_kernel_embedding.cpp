@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "tests/embedding_case.h"
 
 using namespace etude;
@@ -36,4 +38,34 @@ TEST_CASE("an embedding meets its reference at the paper's size") {
   OpCase c = embedding_case(36011, 100, random_ids(96 * 50, 5, 36011));
   c.probes = 0;
   check(c);
+}
+
+TEST_CASE("the distinct rows of a minibatch, and sums over their positions") {
+  for (const int32_t classes : {1, 5, 400}) {
+    const std::vector<int32_t> ids = random_ids(333, 9, classes);
+    const kernels::EmbeddingShape shape{classes, 37, std::ssize(ids)};
+    std::vector<int32_t> memory(kernels::cpu::distinct_rows_size(shape));
+    const auto rows = kernels::cpu::distinct_rows(shape, ids.data(), memory.data());
+    CHECK(rows.count == std::ssize(std::set<int32_t>(ids.begin(), ids.end())));
+    for (size_t i = 0; i < ids.size(); ++i) CHECK(rows.ids[rows.place[i]] == ids[i]);
+    int64_t positions = 0;
+    for (int64_t r = 0; r < rows.count; ++r)
+      for (int32_t k = rows.begin[r]; k < rows.begin[r + 1]; ++k, ++positions) {
+        CHECK(ids[rows.positions[k]] == rows.ids[r]);
+        CHECK((k == rows.begin[r] || rows.positions[k] > rows.positions[k - 1]));
+      }
+    CHECK(positions == std::ssize(ids));
+
+    // The table's gradient by way of the rows has the bits of the direct one.
+    const std::vector<float> dy = to_float(random_numbers(shape.count * shape.dim, 4));
+    std::vector<float> direct(classes * shape.dim), by_rows(direct), sums(rows.count * shape.dim);
+    kernels::cpu::embedding_backward(shape, ids.data(), dy.data(), direct.data(), Write::overwrite);
+    kernels::cpu::sum_rows(rows, shape.dim, dy.data(), sums.data(), Write::overwrite);
+    kernels::cpu::embedding_backward({classes, shape.dim, rows.count}, rows.ids, sums.data(),
+                                     by_rows.data(), Write::overwrite);
+    CHECK(direct == by_rows);
+    std::vector<float> twice(sums);
+    kernels::cpu::sum_rows(rows, shape.dim, dy.data(), twice.data(), Write::add);
+    for (size_t i = 0; i < sums.size(); ++i) CHECK(twice[i] == 2 * sums[i]);
+  }
 }

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <memory>
 #include <string>
 
 #include "tests/gru_case.h"
@@ -47,7 +48,70 @@ OpCase direction_case_at_paper_size(const GruShape& shape, int64_t gap) {
   return c;
 }
 
+// The input comes as a table's rows, of which every position reads one.
+OpCase distinct_case(const GruShape& shape, int32_t table_rows) {
+  const std::vector<int32_t> ids = random_ids(shape.batch * shape.time, 3, table_rows);
+  const kernels::EmbeddingShape table{table_rows, shape.in, std::ssize(ids)};
+  auto memory = std::make_shared<std::vector<int32_t>>(kernels::cpu::distinct_rows_size(table));
+  const auto rows = kernels::cpu::distinct_rows(table, ids.data(), memory->data());
+  OpCase c = direction_case(shape);
+  const OpCase plain = c;
+  c.name += " of distinct rows";
+  c.inputs[0].value = random_numbers(rows.count * shape.in, 5);
+  const auto spread = [=](Arrays in) {
+    Vec x;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const auto row = in[0].begin() + (*memory)[ids.size() + i] * shape.in;
+      x.insert(x.end(), row, row + shape.in);
+    }
+    in[0] = x;
+    return in;
+  };
+  c.reference_forward = [=](const Arrays& in) { return plain.reference_forward(spread(in)); };
+  c.reference_backward = [=](const Arrays& in, const Vec& dy) {
+    Arrays g = plain.reference_backward(spread(in), dy);
+    Vec dx(in[0].size());
+    for (size_t i = 0; i < ids.size(); ++i)
+      for (int64_t j = 0; j < shape.in; ++j)
+        dx[rows.place[i] * shape.in + j] += g[0][i * shape.in + j];
+    g[0] = dx;
+    return g;
+  };
+  c.forward = [=](const std::vector<const float*>& in, float* y) {
+    SavedArrays saved(shape);
+    Guarded projection(rows.count * 3 * shape.units);
+    auto pointers = saved.pointers();
+    pointers.projection = projection.data();
+    kernels::cpu::gru_forward(shape, kernel_weights(in, 1), {in[0], &rows}, y, shape.units,
+                              pointers);
+    CHECK(projection.guards_intact());
+  };
+  c.backward = [=](const std::vector<const float*>& in, const float* dy,
+                   const std::vector<Gradient>& g) {
+    SavedArrays saved(shape);
+    Guarded projection(rows.count * 3 * shape.units);
+    auto pointers = saved.pointers();
+    pointers.projection = projection.data();
+    std::vector<float> y(output_rows(shape) * shape.units);
+    kernels::cpu::gru_forward(shape, kernel_weights(in, 1), {in[0], &rows}, y.data(), shape.units,
+                              pointers);
+    kernels::cpu::gru_backward(
+        shape, kernel_weights(in, 1), {in[0], &rows}, dy, shape.units, pointers,
+        {g[0].data, g[0].write, g[1].data, g[2].data, g[3].data, g[4].data, g[1].write});
+    saved.check();
+    CHECK(projection.guards_intact());
+  };
+  return c;
+}
+
 }  // namespace
+
+TEST_CASE("the GRU reads the distinct rows of a table") {
+  check(distinct_case({3, 7, 4, 6}, 5));
+  check(distinct_case({7, 9, 33, 16, true}, 40));
+  check(distinct_case({5, 11, 20, 33, false, true}, 1));
+  check(distinct_case({24, 20, 100, 128}, 150));
+}
 
 TEST_CASE("the GRU meets its reference in either direction, with every output and stride") {
   for (const bool reverse : {false, true})

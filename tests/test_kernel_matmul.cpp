@@ -4,8 +4,10 @@
 
 #include "kernels/matmul.h"
 #include "kernels/parallel.h"
+#include "kernels/precision.h"
 #include "tests/reference/harness.h"
 #include "tests/reference/matmul.h"
+#include "tests/reference/rounded.h"
 
 using namespace etude;
 using namespace etude::tests;
@@ -149,4 +151,33 @@ TEST_CASE("column sums meet their reference with the same bits for any number of
       check_sums({96, 36011, gap, write});
       check_sums({20000, 3, gap, write});
     }
+}
+
+TEST_CASE("in bfloat16 a product is that of the rounded operands") {
+  if (!kernels::cpu::has_bf16()) {
+    MESSAGE("skipped: no AVX512-BF16 here");
+    return;
+  }
+  kernels::cpu::use_precision(kernels::Precision::bf16);
+  for (const bool a_transposed : {false, true})
+    for (const bool b_transposed : {false, true})
+      for (const Write write : {Write::overwrite, Write::add}) {
+        const Product p{.m = 401,
+                        .n = 93,
+                        .k = 117,
+                        .a_transposed = a_transposed,
+                        .b_transposed = b_transposed,
+                        .a_gap = 3,
+                        .b_gap = 5,
+                        .c_gap = 2,
+                        .write = write};
+        Operands o(p);
+        const Vec got = computed(p, o);
+        const Vec exact = expected(p, o);
+        o.a = reference::rounded(o.a, kernels::Precision::bf16);
+        o.b = reference::rounded(o.b, kernels::Precision::bf16);
+        check_close("bf16", got, expected(p, o), kTolerance);
+        CHECK_FALSE(same_bits(got, exact));
+      }
+  kernels::cpu::use_precision(kernels::Precision::fp32);
 }

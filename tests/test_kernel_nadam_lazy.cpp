@@ -210,3 +210,46 @@ TEST_CASE("momentum that sinks among the denormals is replayed to the same end")
   }
   close_streams(streams);
 }
+
+// Two tables on the CPU, as Twins.
+TEST_CASE("on the CPU the lazy update leaves the dense update's bits") {
+  for (const Case& c : {Case{{1, 1, 1}, 5, 5}, Case{{40, 5, 12}, 90, 30},
+                        Case{{300, 100, 96}, 9, 4}, Case{{50, 300, 7}, 12, 6}}) {
+    const EmbeddingShape& s = c.shape;
+    const Floats start = to_float(random_numbers(s.classes * s.dim, 1));
+    Floats w[2] = {start, start}, m[2] = {Floats(start.size()), Floats(start.size())},
+           v[2] = {m[0], m[0]};
+    Ids last(s.classes), memory(kernels::cpu::distinct_rows_size(s));
+    std::vector<NadamStep> scalars;
+    int64_t cursor = 0;
+    const auto same_tables = [&] { return w[0] == w[1] && m[0] == m[1] && v[0] == v[1]; };
+    for (int64_t step = 0; step < c.steps; ++step) {
+      cursor = step % c.plan;
+      if (cursor == 0) scalars = plan_of(step + 1, c.plan);
+      const kernels::NadamLazyTable table{s.classes,   s.dim,       w[1].data(),    m[1].data(),
+                                          v[1].data(), last.data(), scalars.data(), &cursor};
+      if (cursor == 0) kernels::cpu::nadam_lazy_begin(table);
+      const Ids ids = ids_of_step(s, step);
+      const auto rows = kernels::cpu::distinct_rows(s, ids.data(), memory.data());
+      kernels::cpu::nadam_lazy_catch_up(table, rows);
+      for (int64_t r = 0; r < rows.count; ++r) {
+        const auto at = rows.ids[r] * s.dim;
+        CHECK(std::equal(w[0].begin() + at, w[0].begin() + at + s.dim, w[1].begin() + at));
+      }
+      const Floats dy =
+          to_float(random_numbers(s.count * s.dim, 5000 + static_cast<uint64_t>(step)));
+      Floats g(start.size()), sums(rows.count * s.dim);
+      kernels::cpu::embedding_backward(s, ids.data(), dy.data(), g.data(), Write::overwrite);
+      kernels::cpu::nadam_update(std::ssize(g), scalars[cursor],
+                                 {w[0].data(), g.data(), m[0].data(), v[0].data()});
+      kernels::cpu::sum_rows(rows, s.dim, dy.data(), sums.data(), Write::overwrite);
+      kernels::cpu::nadam_lazy_update(table, rows, sums.data());
+      ++cursor;
+      if (step % 17 == 3 || cursor == c.plan) {
+        kernels::cpu::nadam_lazy_flush(table);
+        CHECK(same_tables());
+      }
+    }
+    CHECK(w[0] != start);
+  }
+}

@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "engine/session.h"
+#include "kernels/precision.h"
 #include "layers/models.h"
 
 using namespace etude;
@@ -116,7 +117,9 @@ TEST_CASE("the gradient of a whole model agrees with finite differences along ra
     ParamSet& params = model.params();
     const auto size = static_cast<size_t>(params.flat_size());
     const std::vector<float> start(params.values(), params.values() + size);
-    make_session(model).train_step(minibatch.batch());
+    Session session = make_session(model);
+    session.update_table_late(false);  // so that the table's gradient is in its place
+    session.train_step(minibatch.batch());
     const std::vector<float> gradient(params.gradients(), params.gradients() + size);
 
     for (const int direction : {1, 2, 3}) {
@@ -166,11 +169,66 @@ TEST_CASE("the same seed gives the same bits, another seed other ones") {
     Session session = make_session(model, Nadam(), seed);
     const Minibatch minibatch(model.config());
     for (int i = 0; i < 5; ++i) session.train_step(minibatch.batch());
-    const float* w = model.params().values();
+    const float* w = model.params().on_host(ParamSet::Flat::values);
     return std::vector<float>(w, w + model.params().flat_size());
   };
   CHECK(run(1) == run(1));
   CHECK(run(1) != run(2));
+}
+
+TEST_CASE("a table that is updated late has the bits of one that is not") {
+  constexpr int kSteps = 150;  // past two flushes
+  for (const std::string name : {"rnn", "attention", "single"}) {
+    CAPTURE(name);
+    std::vector<std::vector<float>> flat[2];
+    std::vector<double> losses[2];
+    for (const bool late : {false, true}) {
+      ModelConfig config = small_config(name);
+      config.classes = 500;  // most rows are named seldom, some never
+      Model model(config);
+      model.initialise(3);
+      Session session = make_session(model, Nadam(), 3);
+      session.update_table_late(late);
+      Minibatch minibatch(config);
+      for (int step = 0; step < kSteps; ++step) {
+        for (int32_t& id : minibatch.inputs) id = (id * 7 + step) % 400;
+        losses[late].push_back(session.train_step(minibatch.batch()));
+        if (step % 40 == 17) losses[late].push_back(session.losses(minibatch.batch()).losses[0]);
+      }
+      for (const auto which : {ParamSet::Flat::values, ParamSet::Flat::first_moments,
+                               ParamSet::Flat::second_moments}) {
+        const float* numbers = model.params().on_host(which);
+        flat[late].emplace_back(numbers, numbers + model.params().flat_size());
+      }
+    }
+    CHECK(losses[0] == losses[1]);
+    CHECK(flat[0] == flat[1]);
+  }
+}
+
+TEST_CASE("products in bfloat16 change a step a little") {
+  if (!kernels::cpu::has_bf16()) {
+    MESSAGE("skipped: no AVX512-BF16 here");
+    return;
+  }
+  ModelConfig config = small_config("triple");
+  config.units = 64;
+  config.window = 50;
+  config.embedding = 100;
+  double first[2];
+  for (const bool bf16 : {false, true}) {
+    Model model(config);
+    model.initialise(3);
+    const kernels::Stream stream = kernels::open_stream(
+        kernels::Device::cpu, bf16 ? kernels::Precision::bf16 : kernels::Precision::fp32);
+    Session session = make_session(model, Nadam(), 3, stream);
+    const Minibatch minibatch(config, 32);
+    session.train_step(minibatch.batch());
+    first[bf16] = session.train_step(minibatch.batch());
+  }
+  kernels::cpu::use_precision(kernels::Precision::fp32);
+  CHECK(first[0] != first[1]);
+  CHECK(first[1] == doctest::Approx(first[0]).epsilon(0.01));
 }
 
 TEST_CASE("dropout acts in training and not in inference") {

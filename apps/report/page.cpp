@@ -4,36 +4,13 @@
 
 #include <iterator>
 
+#include "apps/report/html.h"
 #include "apps/table_formats.h"
 
 namespace etude::apps::report {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr const char* kStyle = R"(
-:root { color-scheme: light dark; --paper: #fff; --ink: #1d2026; --faint: #5d6470;
-  --rule: #dfe2e8; --card: #f6f7f9; --accent: #0072b2; }
-@media (prefers-color-scheme: dark) { :root { --paper: #16181d; --ink: #e8e9ec; --faint: #a3a8b4;
-  --rule: #2d3139; --card: #1e2127; --accent: #56b4e9; } .roll { filter: invert(.92) hue-rotate(180deg); } }
-body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.25rem 4rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; }
-.lead, .note, dt { color: var(--faint); } .note { font-size: .9rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: 0; }
-dd { margin: 0; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: .4rem .6rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th { white-space: normal; font-weight: 600; font-size: .85rem; color: var(--faint); vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; } td:first-child { font-weight: 600; }
-img { display: block; max-width: 100%; height: auto; border-radius: 6px; }
-section.piece { background: var(--card); border-radius: 10px; padding: 1rem; margin: 0 0 1rem; }
-.bar { display: flex; align-items: center; gap: .8rem; margin-bottom: .6rem; }
-.bar h3 { margin: 0; font-size: 1.05rem; } .bar progress { flex: 1; accent-color: var(--accent); }
-button { font: inherit; padding: .25rem .9rem; border: 1px solid var(--accent); border-radius: 999px;
-  background: none; color: var(--accent); cursor: pointer; } a { color: var(--accent); }
-)";
 
 // A plain synthesiser: browsers do not play MIDI files. Each note is two sines that die away.
 constexpr const char* kScript = R"(
@@ -78,43 +55,6 @@ function play(button, notes) {
 for (const button of document.querySelectorAll("button[data-notes]"))
   button.onclick = () => play(button, JSON.parse(button.dataset.notes));
 )";
-
-std::string escape(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  }
-  return out;
-}
-
-std::string base64(const std::string& bytes) {
-  constexpr const char* kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t three = 0;
-    for (size_t j = 0; j < 3; ++j)
-      three = three << 8 | (i + j < bytes.size() ? static_cast<uint8_t>(bytes[i + j]) : 0u);
-    for (size_t j = 0; j < 4; ++j)
-      out += i + j <= bytes.size() ? kDigits[three >> (18 - 6 * j) & 63] : '=';
-  }
-  return out;
-}
-
-// As an image, so that its style does not meet the page's.
-std::string image(const std::string& svg, const std::string& kind, const std::string& says) {
-  return fmt::format("<img class=\"{}\" alt=\"{}\" src=\"data:image/svg+xml;base64,{}\">\n", kind,
-                     escape(says), base64(svg));
-}
 
 std::string facts(const Json& table) {
   const Json &machine = table.at("machine"), &data = table.at("data"),
@@ -187,19 +127,16 @@ std::string section(const Piece& piece) {
 }  // namespace
 
 std::string to_html(const Page& page) {
-  std::string html = fmt::format(
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<title>Etude: {} models, side by side</title>\n<style>{}</style>\n</head>\n<body>\n"
+  std::string html =
       "<h1>Etude</h1>\n<p class=\"lead\">Models of piano music, trained from MIDI files on this "
-      "machine, and a new piece by each.</p>\n",
-      page.table.rows.size(), kStyle);
+      "machine, and a new piece by each.</p>\n";
   html += "<h2>What was run</h2>\n" + facts(page.table.json);
   html += "<h2>The models side by side</h2>\n" + figures(page.table.rows);
   html += "<h2>How they learned</h2>\n" + image(page.loss_svg, "", "loss curves of the models");
   if (!page.pieces.empty()) html += "<h2>What they composed</h2>\n";
   for (const Piece& piece : page.pieces) html += section(piece);
-  return html + fmt::format("<script>{}</script>\n</body>\n</html>\n", kScript);
+  html += fmt::format("<script>{}</script>\n", kScript);
+  return to_page(fmt::format("Etude: {} models, side by side", page.table.rows.size()), html);
 }
 
 }  // namespace etude::apps::report

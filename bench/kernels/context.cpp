@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <ctime>
 
 #include "apps/machine.h"
@@ -16,6 +17,12 @@ std::string now() {
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&seconds));
   return text;
+}
+
+// How many programs wanted a core in the last minute; this one had not begun.
+double load() {
+  double average = 0;
+  return getloadavg(&average, 1) == 1 ? average : 0;
 }
 
 // Of the products: Etude's own kernels have none of it.
@@ -44,6 +51,7 @@ nlohmann::ordered_json describe(const Suite& suite, const Ceilings& ceilings) {
   context.update({{"threads", kernels::cpu::threads()},
                   {"blas", blas(device)},
                   {"sizes", suite.options().small ? "small" : "paper"},
+                  {"load", load()},
                   {"machine", machine}});
   for (const auto& [precision, of] : ceilings) context["ceilings"][name(precision)] = to_json(of);
   return context;
@@ -65,6 +73,10 @@ std::string summary(const nlohmann::ordered_json& c) {
                            of["cache_bytes_per_second"].get<double>() * 1e-9);
     lines += "\n";
   }
+  const double busy = c["load"].get<double>();
+  if (busy > 0.5 * c["machine"]["cores"].get<double>())
+    lines +=
+        fmt::format("the machine is busy (load {:.1f}): ceilings too low, times too long\n", busy);
   return lines;
 }
 

@@ -3,96 +3,15 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <sstream>
 
+#include "bench/kernels/command_line.h"
 #include "bench/kernels/context.h"
 #include "bench/kernels/report.h"
 #include "kernels/parallel.h"
 
 namespace etude::bench {
 namespace {
-
-constexpr const char* kExamples = R"(All flags of Google Benchmark are understood besides:
-  --benchmark_filter=REGEX       only those; --benchmark_list_tests names them
-  --benchmark_repetitions=N      [5; with --small 2]
-  --benchmark_min_time=SECONDS   of a repetition [0.1; with --small 0.001]
-  --benchmark_out=FILE           JSON for bench/compare.py, whole after every benchmark
-
-Examples:
-  bench_kernels                                  the paper's sizes on the CPU, a minute
-  bench_kernels --benchmark_filter='^gru/'
-  bench_kernels --sweep --benchmark_filter='^(gru|attention)/' --benchmark_out=gru.json
-  bench_kernels --device cuda --precision tf32,bf16
-  bench_kernels --device simt --small            without a GPU: only that it runs
-)";
-
-struct CommandLine {
-  Options options;
-  int threads = 0;
-  std::string out;                   // ours to write
-  std::vector<std::string> flags;    // of Google Benchmark
-  bool lists = false, table = true;  // names alone; our table, or a format that was asked for
-};
-
-const std::map<std::string, kernels::Device> kDevices = {{"cpu", kernels::Device::cpu},
-                                                         {"cuda", kernels::Device::cuda},
-                                                         {"simt", kernels::Device::simt}};
-const std::map<std::string, Precision> kPrecisions = {
-    {"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}};
-
-bool takes(const std::string& flag, const std::string& prefix, std::string* value = nullptr) {
-  if (flag.rfind(prefix, 0) != 0) return false;
-  if (value) *value = flag.substr(prefix.size());
-  return true;
-}
-
-void sort_flags(CommandLine& line, const std::vector<std::string>& given) {
-  const auto has = [&](const char* prefix) {
-    return std::any_of(given.begin(), given.end(), [&](const auto& f) { return takes(f, prefix); });
-  };
-  const bool ours = !has("--benchmark_out_format=") || has("--benchmark_out_format=json");
-  line.flags =
-      line.options.small
-          ? std::vector<std::string>{"--benchmark_min_time=0.001", "--benchmark_repetitions=2"}
-          : std::vector<std::string>{"--benchmark_min_time=0.1", "--benchmark_repetitions=5"};
-  line.lists = has("--benchmark_list_tests") && !has("--benchmark_list_tests=false");
-  line.table = !has("--benchmark_format=");
-  for (const std::string& flag : given)
-    if (!ours || !takes(flag, "--benchmark_out=", &line.out)) line.flags.push_back(flag);
-  // Google Benchmark wants a file of its own before it takes a reporter for one.
-  if (!line.out.empty()) line.flags.push_back("--benchmark_out=/dev/null");
-}
-
-void parse(CommandLine& line, int argc, char** argv) {
-  CLI::App program(
-      "Times the kernels of Etude, beside the least that this machine's ceilings allow.",
-      "bench_kernels");
-  program.footer(kExamples);
-  program.allow_extras();
-  line.options.precisions = {Precision::fp32, Precision::tf32, Precision::bf16};
-  program.add_option("--device", line.options.device, "What runs them")
-      ->option_text("cpu|cuda|simt [cpu]")
-      ->transform(CLI::CheckedTransformer(kDevices));
-  program.add_option("--precision", line.options.precisions, "Of a device's matrix products")
-      ->option_text("fp32,tf32,bf16 [all three]")
-      ->delimiter(',')
-      ->transform(CLI::CheckedTransformer(kPrecisions));
-  program.add_flag("--sweep", line.options.sweep,
-                   "Also sizes around the paper's: B, T, V, H and heads, one changed at a time");
-  program.add_flag("--small", line.options.small,
-                   "Tiny sizes: to see that everything runs; the times mean nothing");
-  program.add_option("--threads", line.threads, "Of the CPU [as OpenMP says]")
-      ->check(CLI::Range(1, 1024));
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) std::exit(program.exit(error));
-    fmt::print(stderr, "bench_kernels: {} (--help explains)\n", error.what());
-    std::exit(2);
-  }
-  sort_flags(line, program.remaining());
-}
 
 // What Google Benchmark does not know either is an error.
 void initialize(const CommandLine& line) {
@@ -140,23 +59,25 @@ int run(const CommandLine& line) {
     context = describe(suite, ceilings);
     fmt::print(stderr, "{}", summary(context));
   }
-  register_benchmarks(suite, ceilings);
+  const Runner runner(suite, ceilings);
   std::unique_ptr<benchmark::BenchmarkReporter> display, file;
   if (line.table)
-    display = std::make_unique<Table>();
+    display = std::make_unique<Table>(!suite.on_cpu());
   else
     display.reset(benchmark::CreateDefaultDisplayReporter());
   if (!line.out.empty() && !line.lists) file = std::make_unique<JsonFile>(line.out, context);
   std::ostringstream problems;
   display->SetErrorStream(&problems);
   const size_t matched = benchmark::RunSpecifiedBenchmarks(display.get(), file.get());
+  if (matched == 0 && problems.str().rfind("Failed to match", 0) != 0)  // no regular expression
+    return fail(problems.str().substr(0, problems.str().find('\n')));
   if (matched == 0)
     return fail(
         fmt::format("no benchmark is called \"{}\" (--benchmark_list_tests names them; "
                     "--sweep adds other sizes)",
                     benchmark::GetBenchmarkFilter()));
   fmt::print(stderr, "{}", problems.str());
-  return any_failed() ? fail("not every benchmark could run: see the table") : 0;
+  return runner.any_failed() ? fail("not every benchmark could run: see the table") : 0;
 }
 
 }  // namespace
@@ -165,8 +86,7 @@ int run(const CommandLine& line) {
 int main(int argc, char** argv) {
   using namespace etude::bench;
   try {
-    CommandLine line;
-    parse(line, argc, argv);
+    const CommandLine line = parse(argc, argv);
     initialize(line);
     return run(line);
   } catch (const std::exception& error) {

@@ -49,8 +49,9 @@ const Run& median(std::vector<const Run*>& runs) {
 
 bool Table::ReportContext(const Context& context) {
   width_ = context.name_field_width;
-  fmt::print("{:<{}} {:>10} {:>8} {:>8} {:>7} {:>7}  {:<10} {}\n", "benchmark", width_, "median",
-             "spread", "GFLOP/s", "GB/s", "share", "held by", "must / aim / moon, reached");
+  fmt::print("{:<{}} {:>10} {:>8} {:>8} {:>7} {:>7}  {}\n", "benchmark", width_, "median", "spread",
+             "GFLOP/s", "GB/s", "share",
+             targets_ ? "held by    must / aim / moon, reached" : "held by");
   return true;
 }
 
@@ -66,13 +67,13 @@ void Table::ReportRuns(const std::vector<Run>& runs) {
   if (good.empty()) return;
   const Run& middle = median(good);
   const double us = middle.GetAdjustedRealTime();
-  const double spread =
-      (good.back()->GetAdjustedRealTime() - good.front()->GetAdjustedRealTime()) / us;
+  const double apart = good.back()->GetAdjustedRealTime() - good.front()->GetAdjustedRealTime();
+  const std::string spread = good.size() > 1 ? fmt::format("{:.0f} %", 100 * apart / us) : "";
   std::string line =
       fmt::format("{:<{}} {:>10} {:>8} {:>8} {:>7} {:>7}  {:<10}", middle.run_name.function_name,
-                  width_, time_text(us), fmt::format("{:.0f} %", 100 * spread),
-                  rate_text(counter(middle, "GFLOP/s")), rate_text(counter(middle, "GB/s")),
-                  share_text(counter(middle, "share")), middle.report_label);
+                  width_, time_text(us), spread, rate_text(counter(middle, "GFLOP/s")),
+                  rate_text(counter(middle, "GB/s")), share_text(counter(middle, "share")),
+                  middle.report_label);
   if (const std::string reached = verdict(middle, us); !reached.empty())
     line += fmt::format(" {:g} / {:g} / {:g} us, {}", counter(middle, "must_us"),
                         counter(middle, "aim_us"), counter(middle, "moon_us"), reached);

@@ -12,10 +12,12 @@ namespace etude::bench {
 // All repetitions of a benchmark in one line: their median, and how far they are apart.
 class Table : public benchmark::BenchmarkReporter {
  public:
+  explicit Table(bool targets) : targets_(targets) {}  // whether any benchmark has one
   bool ReportContext(const Context& context) override;
   void ReportRuns(const std::vector<Run>& runs) override;
 
  private:
+  bool targets_;
   size_t width_ = 0;
 };
 

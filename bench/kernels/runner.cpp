@@ -4,30 +4,8 @@
 
 #include <exception>
 
-#include "bench/kernels/sampler.h"
-
 namespace etude::bench {
 namespace {
-
-bool failed = false;
-
-// A benchmark is called several times in a row, to find how many iterations it needs and for its
-// repetitions: its arrays and graphs are made once.
-struct Current {
-  const Case* of = nullptr;
-  Work work;
-  std::unique_ptr<Sampler> sampler;
-};
-
-Current& prepare(const Case& c) {
-  static Current current;
-  if (current.of == &c) return current;
-  current = {};  // before the next one's arrays are made
-  current.work = c.make();
-  current.sampler = make_sampler(c.stream, current.work);
-  current.of = &c;
-  return current;
-}
 
 // What stays in the cache is held by the cache's ceiling, where that was measured.
 kernels::Bound bound_of(const Work& work, kernels::Ceilings ceilings) {
@@ -38,50 +16,58 @@ kernels::Bound bound_of(const Work& work, kernels::Ceilings ceilings) {
 
 void count(benchmark::State& state, const Case& c, const Work& work,
            const kernels::Ceilings& ceilings, double seconds) {
+  // The same ones for all benchmarks, 0 where one has none: CSV wants it so.
   auto& counters = state.counters;
-  const auto put = [&](const char* name, double value) {
-    if (value > 0) counters[name] = value;
-  };
-  put("flops", work.flops);
-  put("bytes", work.bytes);
-  put("GFLOP/s", work.flops / seconds * 1e-9);
-  put("GB/s", work.bytes / seconds * 1e-9);
   const kernels::Bound bound = bound_of(work, ceilings);
-  put("bound_us", bound.seconds * 1e6);
-  put("share", bound.seconds / seconds);
+  counters["flops"] = work.flops;
+  counters["bytes"] = work.bytes;
+  counters["GFLOP/s"] = work.flops / seconds * 1e-9;
+  counters["GB/s"] = work.bytes / seconds * 1e-9;
+  counters["bound_us"] = bound.seconds * 1e6;
+  counters["share"] = bound.seconds / seconds;
   counters["cold"] = work.cold;
-  put("h100_floor_us", c.target.floor);
-  put("must_us", c.target.must);
-  put("aim_us", c.target.aim);
-  put("moon_us", c.target.moon);
-  if (bound.seconds > 0) state.SetLabel(bound.by_memory ? "memory" : "arithmetic");
-}
-
-void run(benchmark::State& state, const Case& c, const Ceilings& ceilings) try {
-  Current& current = prepare(c);
-  double seconds = 0;
-  while (state.KeepRunningBatch(current.sampler->calls())) {
-    const double sample = current.sampler->sample();
-    state.SetIterationTime(sample);
-    seconds += sample;
+  if (c.stream.device != kernels::Device::cpu) {
+    counters["h100_floor_us"] = c.target.floor;
+    counters["must_us"] = c.target.must;
+    counters["aim_us"] = c.target.aim;
+    counters["moon_us"] = c.target.moon;
   }
-  count(state, c, current.work, ceilings.at(c.stream.precision),
-        seconds / static_cast<double>(state.iterations()));
-} catch (const std::exception& error) {
-  failed = true;
-  state.SkipWithError(error.what());
+  if (bound.seconds > 0) state.SetLabel(bound.by_memory ? "memory" : "arithmetic");
 }
 
 }  // namespace
 
-void register_benchmarks(const Suite& suite, const Ceilings& ceilings) {
+Runner::Runner(const Suite& suite, const Ceilings& ceilings) : ceilings_(ceilings) {
   for (const Case& c : suite.cases())
     benchmark::RegisterBenchmark(c.name().c_str(),
-                                 [&](benchmark::State& state) { run(state, c, ceilings); })
+                                 [this, &c](benchmark::State& state) { run(state, c); })
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond);
 }
 
-bool any_failed() { return failed; }
+void Runner::prepare(const Case& c) {
+  if (current_ == &c) return;
+  current_ = nullptr;
+  sampler_.reset();
+  work_ = {};  // before the next one's arrays are made
+  work_ = c.make();
+  sampler_ = make_sampler(c.stream, work_);
+  current_ = &c;
+}
+
+void Runner::run(benchmark::State& state, const Case& c) try {
+  prepare(c);
+  double seconds = 0;
+  while (state.KeepRunningBatch(sampler_->calls())) {
+    const double sample = sampler_->sample();
+    state.SetIterationTime(sample);
+    seconds += sample;
+  }
+  count(state, c, work_, ceilings_.at(c.stream.precision),
+        seconds / static_cast<double>(state.iterations()));
+} catch (const std::exception& error) {
+  failed_ = true;
+  state.SkipWithError(error.what());
+}
 
 }  // namespace etude::bench

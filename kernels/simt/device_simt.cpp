@@ -12,6 +12,7 @@
 #include "kernels/simt/scheduler.h"
 #include "kernels/simt/simt.h"
 #include "kernels/simt/stream.h"
+#include "kernels/span.h"
 
 namespace etude::emulator {
 namespace {
@@ -35,6 +36,7 @@ void submit_host(const kernels::Stream& stream, std::function<void()> work) {
 
 void submit(const kernels::Stream& stream, const kernels::Launch& shape, std::function<void()> body,
             bool counted) {
+  const kernels::PartSpan span(shape.name);
   submit_host(stream, [shape, body = std::move(body), counted] { run_now(shape, body, counted); });
 }
 

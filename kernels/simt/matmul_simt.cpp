@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "kernels/costs.h"
 #include "kernels/matmul.h"
 #include "kernels/simt/simt.h"
 
@@ -39,6 +40,7 @@ void matmul(const Stream& stream, int64_t m, int64_t n, int64_t k, MatrixView a,
 void matmul_batched(const Stream& stream, int64_t count, const BatchStrides& strides, int64_t m,
                     int64_t n, int64_t k, MatrixView a, MatrixView b, float* c, int64_t c_stride,
                     Write write, float scale) {
+  const PartSpan span("matmul", cost::matmul(m, n, k, count));
   emulator::submit_host(stream, [=, precision = stream.precision] {
     std::vector<float> rounded_a, rounded_b;
     for (int64_t i = 0; i < count; ++i) {
