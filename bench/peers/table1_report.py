@@ -125,10 +125,11 @@ class Report:
             if m["load"] > 0.5
             else ""
         )
+        rounds = f"{s['rounds']} rounds" if s["rounds"] > 1 else "one round"
         return (
             f"Measured {r['date']} at commit {r['commit']} on {m['cpu']}, {m['cores']} cores, {s['threads']} threads each, {load}; "
-            f"{versions}; data: {s['data']}. A figure is the median of {s['rounds']} rounds by turns, each the median of at least "
-            f"{s['steps']} steps behind an uncounted one; in brackets the least and the most round.{busy}"
+            f"{versions}; data: {s['data']}. One model after the other, its conditions by turns. A figure is the median of {rounds}, of "
+            f"each the median of at least {s['steps']} steps behind an uncounted one; in brackets the least and the most.{busy}"
         )
 
     def paper(self) -> str:
