@@ -41,7 +41,7 @@ from table1_svg import picture
 from worker_process import LineProcess, Peers
 
 sys.path.append(str(REPOSITORY / "bench"))
-from pages import PageError, commit, plain, put  # noqa: E402
+from pages import PageError, commit, plain, put
 
 FORMAT, VERSION = "etude-table1", 1
 WORKER = Path(__file__).resolve().parent / "table1_worker.py"

@@ -103,7 +103,11 @@ class Report:
         gru = condition.gru if has_gru(model) else BASE[condition.framework].gru
         return Case(condition.framework, gru, condition.mode, model, B, H, V)
 
+    def has_data(self, framework: str) -> bool:
+        return (self.etude_minutes if framework == "etude" else self.data_minutes) is not None
+
     def data_ms(self, framework: str) -> float:
+        """0 where it was not measured: ask has_data() before telling it."""
         minutes = self.etude_minutes if framework == "etude" else self.data_minutes
         return ms_of(minutes or 0.0)
 
@@ -208,8 +212,19 @@ class Report:
                     rows.append([*row, reason, "", "", "", ""])
                     continue
                 data, host, device = parts
-                row += [f"{data:.1f}", self.cell(base.case(model, **SMALLEST)), f"{device:.1f}"]
-                rows.append([*row, self.cell(base.case(model)), f"{minutes_of(data + host + device):.1f}"])
+                known = self.has_data(framework)
+                row += [
+                    f"{data:.1f}" if known else "not measured",
+                    self.cell(base.case(model, **SMALLEST)),
+                    f"{device:.1f}",
+                ]
+                rows.append(
+                    [
+                        *row,
+                        self.cell(base.case(model)),
+                        f"{minutes_of(data + host + device):.1f}" if known else "",
+                    ]
+                )
         head = ["", "data", "host", "device", "host and device", "4 epochs with data, minutes"]
         return table(head, rows)
 
@@ -254,6 +269,9 @@ class Report:
             data = self.data_ms(condition.framework)
             known = {model: self.ms(case) for model, case in cases.items()}
             row = [condition.title]
+            if not self.has_data(condition.framework):
+                rows.append([*row, "data work not measured", *[""] * (len(TABLE_MODELS) + 1)])
+                continue
             row += [
                 self.cell(cases[m]) if (value := known[m]) is None else f"{minutes_of(value + data):.1f}"
                 for m in TABLE_MODELS
@@ -380,7 +398,15 @@ class Report:
             host = self.ms(condition.case("rnn", **SMALLEST)) if condition.host else None
             host_usual = self.ms(BASE[condition.framework].case("rnn", **SMALLEST))
             more = f"{host - host_usual:+.0f}" if host is not None and host_usual is not None else ""
-            rows.append([condition.title, f"{changed:.0f}", f"{changed - usual:+.0f}", more, f"{ratio:.2f}"])
+            rows.append(
+                [
+                    condition.title,
+                    f"{changed:.0f}",
+                    f"{changed - usual:+.0f}",
+                    more,
+                    f"{ratio:.2f}" if self.has_data(condition.framework) else "",
+                ]
+            )
         rows.append(["**the paper**", f"{PAPER_MS['rnn']:.0f}", f"{needed:+.0f} to `double`", "", "4.29"])
         head = [
             "`rnn` alone so",
@@ -469,7 +495,7 @@ class Report:
             found[model] = [("the paper", [PAPER_MINUTES[model]])]
             for framework in BASE:
                 parts = self.parts(framework, model)
-                if parts:
+                if parts and self.has_data(framework):
                     found[model].append((TITLES[framework], [minutes_of(part) for part in parts]))
         return found
 
