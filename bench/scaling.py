@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from log_chart import Chart, Panel, Point, Series
+from pages import PageError, commit, plain, put
 
 FORMAT, VERSION = "etude-scaling", 1
 BASE = {"batch": 96, "window": 50, "units": 128, "vocab": 36011}
@@ -113,15 +114,6 @@ def measure(point: dict[str, Any], options: argparse.Namespace) -> dict[str, Any
     return answer
 
 
-def commit() -> str:
-    """Of the tree that this script lies in; "-dirty" where files are changed."""
-    words = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
-    try:
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
@@ -157,11 +149,6 @@ def begin(options: argparse.Namespace) -> dict[str, Any]:
                 f"{options.out}: measured with another {key} ({results[key]}, now {head[key]}); --fresh begins anew"
             )
     return results
-
-
-def plain(value: Any) -> str:
-    """Results that are tracked make the tree dirty themselves: that is no other commit."""
-    return str(value).removesuffix("-dirty")
 
 
 def repeats_of(results: dict[str, Any], point: dict[str, Any]) -> list[dict[str, Any]]:
@@ -295,20 +282,10 @@ def facts(results: dict[str, Any]) -> str:
     )
 
 
-def put(page: str, name: str, content: str, path: Path) -> str:
-    """The page with `content` between its two marks of this name."""
-    first, last = f"<!-- scaling:{name} -->", f"<!-- /scaling:{name} -->"
-    before, found, rest = page.partition(first)
-    _, ended, after = rest.partition(last)
-    if not found or not ended:
-        raise ScalingError(f"{path}: no {first} ... {last} in it")
-    return f"{before}{first}\n{content}\n{last}{after}"
-
-
 def publish(results: dict[str, Any], options: argparse.Namespace) -> None:
     page = options.page.read_text() if options.page else ""
     if page:
-        page = put(page, "facts", facts(results), options.page)
+        page = put(page, "scaling:facts", facts(results), options.page)
     for name in SWEEPS:
         sweep = Sweep(name, results)
         content = "Not yet measured."
@@ -322,7 +299,7 @@ def publish(results: dict[str, Any], options: argparse.Namespace) -> None:
             if not options.page:
                 print(f"\n{sweep.table()}")
         if page:
-            page = put(page, name, content, options.page)
+            page = put(page, f"scaling:{name}", content, options.page)
     if page:
         write(options.page, page)
 
@@ -360,9 +337,9 @@ def main() -> int:
     options = arguments()
     try:
         if options.page:
-            put(options.page.read_text(), "facts", "", options.page)
+            put(options.page.read_text(), "scaling:facts", "", options.page)
         publish(read_results(options.out) if options.draw else run(options), options)
-    except (ScalingError, OSError) as error:
+    except (ScalingError, PageError, OSError) as error:
         print(f"scaling.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -76,7 +76,14 @@ class SelfAttention(keras.layers.Layer):
         return BACKEND.batch_dot(tf.nn.softmax(scores - 10000.0 * (1.0 - band)), x)
 
 
-def build_model(name: str, config: Config) -> keras.Model:
+Gru = Callable[[int, bool], Any]  # units, whether the layer gives its whole sequence
+
+
+def usual_gru(units: int, sequence: bool) -> Any:
+    return keras.layers.GRU(units, return_sequences=sequence)
+
+
+def build_model(name: str, config: Config, make_gru: Gru = usual_gru) -> keras.Model:
     """Tokens [batch, window] in, probabilities [batch, classes] out."""
     if name not in TABLE_MODELS or config.heads != 1:
         raise PeerError(
@@ -87,8 +94,7 @@ def build_model(name: str, config: Config) -> keras.Model:
     x = layers.Embedding(config.classes, config.embedding, name="embedding")(tokens)
 
     def gru(number: int, x: Any, sequence: bool) -> Any:
-        cell = layers.GRU(config.units, return_sequences=sequence)
-        return layers.Bidirectional(cell, name=f"gru_{number}")(x)
+        return layers.Bidirectional(make_gru(config.units, sequence), name=f"gru_{number}")(x)
 
     def attention(number: int, x: Any) -> Any:
         layer = SelfAttention(config.attention_width, config.attention_activation, name=f"attention_{number}")
