@@ -15,6 +15,7 @@
 #include "apps/training_run.h"
 #include "engine/atomic_file.h"
 #include "kernels/dispatch.h"
+#include "kernels/precision.h"
 
 namespace etude::apps {
 namespace {
@@ -44,7 +45,10 @@ struct Options {
 
 kernels::Ceilings ceilings_of(const kernels::Stream& stream) {
   if (stream.device == kernels::Device::simt) return {};  // the emulator's
-  if (stream.device == kernels::Device::cpu) return kernels::cpu::probe_ceilings();
+  if (stream.device == kernels::Device::cpu) {
+    kernels::cpu::use_precision(stream.precision);  // as a step does
+    return kernels::cpu::probe_ceilings();
+  }
   return ON_DEVICE(stream, probe_ceilings);
 }
 

@@ -298,7 +298,7 @@ void gru_backward(const GruShape& s, const GruWeights& w, const GruInput& input,
     dgates = saved.projection;
   }
   {
-    const PartSpan span("kernel and bias gradients", cost::matmul(s.in, 3 * s.units, rows_read));
+    const PartSpan span("kernel gradients", cost::matmul(s.in, 3 * s.units, rows_read));
     bias_gradients(s, rows_read, dgates, saved, g);
     matmul(s.in, 3 * s.units, rows_read, {input.x, s.in, Transpose::yes}, {dgates, 3 * s.units},
            g.dkernel, 3 * s.units, g.weights_write);

@@ -86,7 +86,10 @@ std::vector<Dot> dots_of(const Profile& profile) {
 class Drawing {
  public:
   explicit Drawing(const Profiled& p)
-      : p_(p), dots_(dots_of(p.profile)), svg_(kWidth, kHeight, kStyle, title()) {
+      : p_(p),
+        dots_(dots_of(p.profile)),
+        left_out_(left_out()),
+        svg_(kWidth, kHeight, kStyle, title()) {
     const kernels::Ceilings& top = p.ceilings;
     if (has_ceilings()) ridge_ = top.matmul_flops_per_second / top.copy_bytes_per_second;
     double low_x = has_ceilings() ? ridge_ : 1, high_x = low_x;
@@ -111,7 +114,9 @@ class Drawing {
     if (has_ceilings()) name_ceilings();
     for (size_t i = 0; i < dots_.size(); ++i) number(i);
     for (size_t i = 0; i < dots_.size(); ++i) list(i);
-    left_out();
+    for (size_t i = 0; i < left_out_.size(); ++i)
+      svg_.text("", "start", kLeft + kPlotWidth + 58, list_line(dots_.size() + 1 + i),
+                left_out_[i]);
     return svg_.finish();
   }
 
@@ -237,12 +242,16 @@ class Drawing {
     svg_.text("number", "middle", place.x, place.y + 4, fmt::format("{}", i + 1));
   }
 
+  double list_line(size_t i) const {
+    const auto lines = static_cast<double>(dots_.size() + 1 + left_out_.size());
+    return kTop + 8 + std::min(19.0, kPlotHeight / lines) * static_cast<double>(i);
+  }
+
   // Beside the plot: the dots' names, the longest time first.
   void list(size_t i) {
     const Dot& dot = dots_[i];
     const double x = kLeft + kPlotWidth + 24;
-    const double apart = std::min(19.0, kPlotHeight / static_cast<double>(dots_.size()));
-    const double y = kTop + 8 + apart * static_cast<double>(i);
+    const double y = list_line(i);
     svg_.text("number", "end", x + 12, y, fmt::format("{}", i + 1));
     svg_.circle(dot.kind, x + 23, y - 4, 5);
     svg_.text("name", "start", x + 34, y, dot.name);
@@ -250,18 +259,19 @@ class Drawing {
               fmt::format("{:.1f} %", 100 * dot.seconds / p_.profile.sum()));
   }
 
-  // What has no place in such a plot.
-  void left_out() {
-    std::string names;
+  // What has no place in such a plot, below the list.
+  std::vector<std::string> left_out() const {
+    std::vector<std::string> names;
     for (const ProfileRow& row : p_.profile.kernels)
-      if (row.work.flops <= 0 && names.find(row.name) == std::string::npos)
-        names += (names.empty() ? "" : ", ") + row.name;
-    if (!names.empty())
-      svg_.text("", "end", kWidth - 12, kHeight - 14, "without FLOPs, not shown: " + names);
+      if (row.work.flops <= 0 && std::ranges::find(names, row.name) == names.end())
+        names.push_back(row.name);
+    if (!names.empty()) names.insert(names.begin(), "without FLOPs, not shown:");
+    return names;
   }
 
   const Profiled& p_;
   std::vector<Dot> dots_;
+  std::vector<std::string> left_out_;
   Svg svg_;
   double ridge_ = 1;
   std::array<double, 2> x_{}, y_{};  // powers of ten at the plot's edges
