@@ -29,9 +29,11 @@ class EtudeGruLayer : public GruLayer {
   explicit EtudeGruLayer(const GruLayerData& data)
       : data_(data),
         layer_(make_bidirectional_gru("gru", params_, {data.sizes.time, data.sizes.in},
-                                      data.sizes.units, ops::GruOutput::sequence)),
-        tape_(arena_),
-        x_{{data.sizes.batch, data.sizes.time, data.sizes.in}, x_values()} {
+                                      data.sizes.units, ops::GruOutput::sequence,
+                                      kernels::GruVersion::automatic)),
+        tape_(arena_) {
+    x_.shape = {data.sizes.batch, data.sizes.time, data.sizes.in};
+    x_.data = const_cast<float*>(data_.x.data());  // read alone
     params_.allocate();
     params_.allocate_training();
     for (int d = 0; d < 2; ++d) {
@@ -69,7 +71,6 @@ class EtudeGruLayer : public GruLayer {
   }
 
  private:
-  float* x_values() const { return const_cast<float*>(data_.x.data()); }  // read alone
   void set(const std::string& name, const std::vector<float>& values) {
     std::copy(values.begin(), values.end(), params_.find(name)->node.data);
   }
