@@ -29,7 +29,7 @@ void add_device_options(CLI::App& command, DeviceOptions& options) {
                                                  : Precision::fp32;
           },
           "Of the operands of matrix products; sums are fp32. A GPU has all three, a CPU fp32 and, "
-          "with AVX512-BF16, bf16")
+          "with AVX512-BF16, bf16 for the large products of GRU, attention and dense layers")
       ->option_text("fp32|tf32|bf16 [fp32]")
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
 }

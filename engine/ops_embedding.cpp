@@ -1,5 +1,7 @@
 #include "kernels/embedding.h"
 
+#include <algorithm>
+
 #include "engine/ops.h"
 #include "engine/ops_check.h"
 #include "kernels/costs.h"
@@ -30,11 +32,13 @@ Tensor from_distinct(Tape& tape, const Tensor& table, const DistinctRows& distin
                          y.data());
   y.node()->of_table = {rows.node(), &distinct};
   tape.record([=, &tape, &distinct] {
-    if (y.node()->grad_written || !rows.node()->grad_written) {
+    if (y.node()->grad_written) {
       const auto gradient = tape.gradient(rows);
       const KernelSpan sum("sum_rows", cost::sum_rows(distinct.count, batch * time, shape.dim));
       cpu::sum_rows(distinct, shape.dim, y.grad(), gradient.data, gradient.write);
     }
+    if (!rows.node()->grad_written)  // nobody has read the embedding
+      std::fill_n(tape.gradient(rows).data, distinct.count * shape.dim, 0.0f);
     if (tape.leaves_row_gradients()) return leave_row_gradients(tape, table, rows);
     const auto gradient = tape.gradient(table);
     const KernelSpan backward("embedding_backward", cost::embedding_backward(shape));

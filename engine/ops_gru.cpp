@@ -34,8 +34,7 @@ void run_direction(Tape& tape, const Tensor& x, const GruDirection& d, const Gru
       tape.scratch(steps * 3 * shape.units), tape.scratch(steps * shape.units),
       tape.scratch(steps * shape.units),
       of_table.rows ? tape.scratch(source.size(0) * 3 * shape.units) : nullptr};
-  const GruWeights weights{d.kernel.data(), d.recurrent_kernel.data(), d.bias.data(),
-                           d.recurrent_bias.data()};
+  const GruWeights weights = weights_of(d);
   const int64_t rows_read = input.distinct ? input.distinct->count : steps;
   const KernelSpan span("gru_forward", cost::gru_forward(shape, 1, rows_read));
   cpu::gru_forward(shape, weights, input, y.data() + column, stride, saved);

@@ -42,7 +42,8 @@ class ParamSet {
 
   // Of the flat buffers; the gaps between parameters hold zeros.
   int64_t flat_size() const { return flat_size_; }
-  // Where kernels work: on the set's device.
+  // Where kernels work: on the set's device. With a session at work they may be behind, and the
+  // gradient of an embedding's table is not among them (kernels/nadam_lazy.h).
   float* values() { return values_.data; }
   float* gradients() { return gradients_.data; }
   float* first_moments() { return first_moments_.data; }
@@ -51,8 +52,12 @@ class ParamSet {
   // For files: the same numbers where the host can read them, and, after writing them, back. On
   // the CPU this is the same memory.
   enum class Flat { values, gradients, first_moments, second_moments };
-  // Called by on_host() first: a session finishes there what it has put off.
-  void before_host_access(std::function<void()> settle) { settle_ = std::move(settle); }
+  // Called by on_host() first: a session finishes there what it has put off. What another session
+  // has put off is finished before it loses its place.
+  void before_host_access(std::function<void()> settle) {
+    if (settle_) settle_();
+    settle_ = std::move(settle);
+  }
   float* on_host(Flat flat);
   void from_host(Flat flat);
 

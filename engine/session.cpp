@@ -74,7 +74,7 @@ double Session::train_step(const Batch& batch) {
 }
 
 double Session::train_on_cpu(const Batch& batch) {
-  kernels::cpu::use_precision(stream().precision);
+  choose_precision();
   params_.allocate_training();
   const kernels::EmbeddingShape ids{table_.node.shape[0], table_.node.shape[1],
                                     batch.size * batch.time};
@@ -115,7 +115,10 @@ double Session::train_on_device(const Batch& batch) {
   return run(1)[0];
 }
 
-void Session::update_table_late(bool yes) { update_table_late_ = yes; }
+void Session::update_table_late(bool yes) {
+  late_table_.settle();
+  update_table_late_ = yes;
+}
 
 void Session::set_tokens(std::span<const int32_t> tokens) {
   const auto count = static_cast<int64_t>(tokens.size());
@@ -169,6 +172,7 @@ int64_t Session::device_bytes() const {
 }
 
 std::vector<double> Session::run(int64_t steps) {
+  choose_precision();
   const auto losses = with_plan([&] {
     return resident_->run(
         steps, [this] { planned_step(); }, [this] { tape_.begin_inference(); });
@@ -195,8 +199,13 @@ std::span<const float> Session::to_host(const Tensor& x, std::vector<float>& mem
   return memory;
 }
 
+// simt makes its plain products by the CPU's, in fp32.
+void Session::choose_precision() const {
+  kernels::cpu::use_precision(on_cpu() ? stream().precision : kernels::Precision::fp32);
+}
+
 void Session::begin_inference() {
-  if (on_cpu()) kernels::cpu::use_precision(stream().precision);
+  choose_precision();
   late_table_.settle();
 }
 

@@ -79,6 +79,7 @@ class Session {
   auto with_plan(const Work& work);
   Tensor forward_and_backward(const Batch& batch, const Tape::Randomness& randomness);
   double train_on_cpu(const Batch& batch);
+  void choose_precision() const;
   void begin_inference();
   double train_on_device(const Batch& batch);
   Batch to_device(const Batch& batch);

@@ -1,8 +1,6 @@
 #pragma once
 
-// Products of bfloat16 on the CPU, where its instructions are built in (AVX512-BF16): operands
-// rounded to nearest even, two neighbours multiplied and added in one lane, sums in fp32. What
-// lies in memory stays fp32.
+// Rounding to bfloat16, nearest even, where the processor's instructions for it are built in.
 
 #include <algorithm>
 #include <cstdint>
@@ -32,10 +30,6 @@ inline void round_to_bf16(int64_t n, const float* from, Bf16* to) {
   const Bf16Pairs pairs = bf16_pairs(load(from + i, std::min<int64_t>(kLanes, n - i)),
                                      load(from + i + kLanes, std::max<int64_t>(0, n - i - kLanes)));
   std::memcpy(to + i, &pairs, static_cast<size_t>(n - i) * sizeof(Bf16));
-}
-// sums + a0 b0 + a1 b1 in each lane.
-inline Vec multiply_add(Vec sums, Bf16Pairs a, Bf16Pairs b) {
-  return std::bit_cast<Vec>(_mm512_dpbf16_ps(std::bit_cast<__m512>(sums), a, b));
 }
 
 #else

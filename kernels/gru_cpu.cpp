@@ -264,10 +264,12 @@ void gru_forward(const GruShape& s, const GruWeights& w, const GruInput& input, 
   if (s.version == GruVersion::stepwise)
     return gru_stepwise_forward(s, w, input.x, y, y_stride, saved);
   const int64_t rows_read = input.distinct ? input.distinct->count : s.batch * s.time;
+  const Sizes sizes = input.distinct ? Sizes::vary : Sizes::stay;
   {
     const PartSpan span("input product", cost::matmul(rows_read, 3 * s.units, s.in));
     matmul(rows_read, 3 * s.units, s.in, {input.x, s.in}, {w.kernel, 3 * s.units},
-           input.distinct ? saved.projection : saved.gates, 3 * s.units, Write::overwrite);
+           input.distinct ? saved.projection : saved.gates, 3 * s.units, Write::overwrite, 1.0f,
+           sizes);
   }
   const PartSpan span("recurrence", cost::gru_recurrence(s));
   const auto packed = pack_gates(s, w.recurrent_kernel);
@@ -291,6 +293,7 @@ void gru_backward(const GruShape& s, const GruWeights& w, const GruInput& input,
   }
   recurrent_gradients(s, saved, g);
   const int64_t rows_read = input.distinct ? input.distinct->count : s.batch * s.time;
+  const Sizes sizes = input.distinct ? Sizes::vary : Sizes::stay;
   const float* dgates = saved.gates;
   if (input.distinct) {
     const PartSpan span("sums of rows", cost::sum_rows(rows_read, s.batch * s.time, 3 * s.units));
@@ -301,12 +304,12 @@ void gru_backward(const GruShape& s, const GruWeights& w, const GruInput& input,
     const PartSpan span("kernel gradients", cost::matmul(s.in, 3 * s.units, rows_read));
     bias_gradients(s, rows_read, dgates, saved, g);
     matmul(s.in, 3 * s.units, rows_read, {input.x, s.in, Transpose::yes}, {dgates, 3 * s.units},
-           g.dkernel, 3 * s.units, g.weights_write);
+           g.dkernel, 3 * s.units, g.weights_write, 1.0f, sizes);
   }
   const PartSpan span("input gradient", cost::matmul(rows_read, s.in, 3 * s.units));
   if (g.dx)
     matmul(rows_read, s.in, 3 * s.units, {dgates, 3 * s.units},
-           {w.kernel, 3 * s.units, Transpose::yes}, g.dx, s.in, g.dx_write);
+           {w.kernel, 3 * s.units, Transpose::yes}, g.dx, s.in, g.dx_write, 1.0f, sizes);
 }
 
 }  // namespace etude::kernels::cpu

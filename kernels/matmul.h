@@ -19,9 +19,13 @@ struct MatrixView {
 
 namespace cpu {
 
-// c [m, n] with rows `c_stride` apart; op(a) [m, k], op(b) [k, n]. Write::add adds to c.
+// c [m, n] with rows `c_stride` apart; op(a) [m, k], op(b) [k, n]. Write::add adds to c. With
+// precision() bf16 the operands are rounded, but for products of fewer than 4 M multiplications,
+// which would lose by it, and where Sizes::vary: each size has code of its own, generated at its
+// first product.
+enum class Sizes { stay, vary };
 void matmul(int64_t m, int64_t n, int64_t k, MatrixView a, MatrixView b, float* c, int64_t c_stride,
-            Write write, float scale = 1.0f);
+            Write write, float scale = 1.0f, Sizes sizes = Sizes::stay);
 
 // sums[j] (+)= sum over i of x[i, j], in an order that does not depend on the number of threads.
 void column_sums(int64_t rows, int64_t columns, const float* x, int64_t stride, float* sums,

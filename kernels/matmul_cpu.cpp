@@ -22,10 +22,11 @@ namespace {
 constexpr int64_t kLeastForBf16 = int64_t{1} << 22;  // multiplications
 
 struct Product {
+  int threads;  // the code is made for so many
   int64_t m, n, k;
   bool a_transposed, b_transposed, add;
   int64_t c_stride;
-  auto key() const { return std::tie(m, n, k, a_transposed, b_transposed, add, c_stride); }
+  auto key() const { return std::tie(threads, m, n, k, a_transposed, b_transposed, add, c_stride); }
   bool operator<(const Product& other) const { return key() < other.key(); }
 };
 
@@ -94,12 +95,13 @@ void matmul_bf16(const Product& p, const MatrixView& a, const MatrixView& b, flo
 }  // namespace
 
 void matmul(int64_t m, int64_t n, int64_t k, MatrixView a, MatrixView b, float* c, int64_t c_stride,
-            Write write, float scale) {
+            Write write, float scale, Sizes sizes) {
   const bool a_transposed = a.transpose == Transpose::yes,
              b_transposed = b.transpose == Transpose::yes;
-  if (precision() == Precision::bf16 && scale == 1.0f && m * n * k >= kLeastForBf16)
-    return matmul_bf16({m, n, k, a_transposed, b_transposed, write == Write::add, c_stride}, a, b,
-                       c);
+  if (precision() == Precision::bf16 && sizes == Sizes::stay && scale == 1.0f &&
+      m * n * k >= kLeastForBf16)
+    return matmul_bf16(
+        {threads(), m, n, k, a_transposed, b_transposed, write == Write::add, c_stride}, a, b, c);
   const auto status =
       dnnl_sgemm(a_transposed ? 'T' : 'N', b_transposed ? 'T' : 'N', m, n, k, scale, a.data,
                  a.stride, b.data, b.stride, write == Write::add ? 1.0f : 0.0f, c, c_stride);

@@ -11,7 +11,7 @@ enum class Device { cpu, cuda, simt };
 
 // Of the operands of matrix products, whose sums are always fp32: as they are; rounded to 10 bits
 // of mantissa (TF32); rounded to bfloat16. The CPU has no tf32, and bf16 where
-// its processor has (kernels/bf16.h).
+// its processor has (kernels/precision.h).
 enum class Precision { fp32, tf32, bf16 };
 
 // A queue of work on a device: what is put into one runs in order. A handle, copied at will;

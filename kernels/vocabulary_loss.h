@@ -1,7 +1,8 @@
 #pragma once
 
 // The output layer and its loss in one: logits = x w + b, loss[i] = log(sum_j exp(l[i,j])) -
-// l[i,t_i], so that a device need not write the logits (13.8 MB at the paper's size) to memory.
+// l[i,t_i], so that a device need not write the logits (13.8 MB at the paper's size) to memory,
+// and the CPU goes over them once each way.
 // Cost: 2 rows*in*classes FLOPs forward, twice that backward; at least the weights once each way.
 
 #include "kernels/dense.h"

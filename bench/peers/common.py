@@ -28,6 +28,9 @@ PAPER_PARAMETERS = {
 STACKS = {"rnn": 1, "double": 2, "triple": 3}
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(REPOSITORY / "bench"))
+from pages import commit
+
 ETUDE = REPOSITORY / "build" / "release" / "apps" / "etude"
 DEMO = REPOSITORY / "data" / "demo" / "midi"
 
@@ -185,7 +188,10 @@ def machine() -> dict[str, Any]:
     except OSError:
         pass
     waiting = {key: os.environ[key] for key in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if key in os.environ}
-    return {"cpu": name, "cores": os.cpu_count(), "load": os.getloadavg()[0], "environment": waiting}
+    return {
+        "cpu": name, "cores": os.cpu_count(), "load": os.getloadavg()[0], "environment": waiting,
+        "commit": commit(),
+    }
 
 
 def warn_if_busy() -> None:

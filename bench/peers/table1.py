@@ -40,7 +40,6 @@ from table1_report import Report
 from table1_svg import picture
 from worker_process import LineProcess, Peers
 
-sys.path.append(str(REPOSITORY / "bench"))
 from pages import PageError, commit, plain, put
 
 FORMAT, VERSION = "etude-table1", 1
