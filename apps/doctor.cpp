@@ -13,6 +13,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/leaky_relu.h"
 #include "kernels/matmul.h"
+#include "kernels/precision.h"
 #include "kernels/probe.h"
 
 namespace etude::apps {
@@ -250,7 +251,8 @@ void print(const Findings& f) {
   line("driver", gpu.driver ? fmt::format("runs CUDA up to {}", version(gpu.driver)) : "none");
   line("cuBLAS", gpu.cublas.empty() ? "not looked for" : gpu.cublas);
   fmt::print("\nruns\n");
-  line("--device cpu", "yes (the default), in fp32");
+  line("--device cpu", kernels::cpu::has_bf16() ? "yes (the default), in fp32, bf16"
+                                                : "yes (the default), in fp32");
   line("--device cuda", f.no_gpu.empty() ? "yes, in fp32, tf32, bf16; tried just now" : "no");
   line("--device simt", "yes: the CUDA kernels on the CPU, slowly, to study and test them");
   fmt::print("\n{}\n", f.problems.empty() ? "no problems" : "problems");

@@ -101,6 +101,9 @@ def check(before: Results, after: Results) -> None:
     devices = before.context.get("device"), after.context.get("device")
     if devices[0] != devices[1]:
         raise FileError(f"{before.path} is of device {devices[0]}, {after.path} of {devices[1]}: nothing to compare")
+    precisions = [", ".join(sorted(file.context.get("ceilings") or {})) for file in (before, after)]
+    if devices[0] == "cpu" and precisions[0] != precisions[1]:  # the CPU's names do not tell it
+        raise FileError(f"{before.path} is of {precisions[0]}, {after.path} of {precisions[1]}: nothing to compare")
     for key in ("gpu", "processor", "threads", "blas"):
         values = before.context.get(key), after.context.get(key)
         if values[0] != values[1]:
