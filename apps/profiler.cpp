@@ -5,6 +5,8 @@
 #include <numeric>
 #include <tuple>
 
+#include "apps/statistics.h"
+
 namespace etude::apps {
 namespace {
 
@@ -12,13 +14,6 @@ using kernels::SpanKind;
 using Events = std::vector<Trace::Event>;
 
 constexpr int64_t kWarmUp = 3;
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const size_t n = values.size();
-  return (values[(n - 1) / 2] + values[n / 2]) / 2;
-}
 
 bool is_layer(SpanKind kind) {
   return kind == SpanKind::forward || kind == SpanKind::backward || kind == SpanKind::stage;

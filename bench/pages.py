@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 
 class PageError(Exception):
     """What the user reads."""
+
+
+def read_results(path: Path, kind: str, version: int) -> dict[str, Any]:
+    """What a script of this kind and version kept."""
+    try:
+        results = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise PageError(f"{path}: {error}") from error
+    if not isinstance(results, dict) or results.get("format") != kind:
+        raise PageError(f'{path}: no results of this script (no "format": "{kind}")')
+    if results.get("version") != version:
+        raise PageError(f"{path}: results of version {results.get('version')}, not {version}")
+    return results
 
 
 def put(page: str, mark: str, content: str, path: Path) -> str:

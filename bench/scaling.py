@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from log_chart import Chart, Panel, Point, Series
-from pages import PageError, commit, plain, put
+from pages import PageError, commit, plain, put, read_results
 
 FORMAT, VERSION = "etude-scaling", 1
 BASE = {"batch": 96, "window": 50, "units": 128, "vocab": 36011}
@@ -121,18 +121,6 @@ def write(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def read_results(path: Path) -> dict[str, Any]:
-    try:
-        results = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ScalingError(f"{path}: {error}") from error
-    if not isinstance(results, dict) or results.get("format") != FORMAT:
-        raise ScalingError(f'{path}: no results of this script (no "format": "{FORMAT}")')
-    if results.get("version") != VERSION:
-        raise ScalingError(f"{path}: results of version {results.get('version')}, not {VERSION}")
-    return results
-
-
 def begin(options: argparse.Namespace) -> dict[str, Any]:
     """New results, or those of a run with the same settings, to go on with."""
     settings = {
@@ -142,7 +130,7 @@ def begin(options: argparse.Namespace) -> dict[str, Any]:
     head = {"format": FORMAT, "version": VERSION, "commit": commit(), "settings": settings}
     if options.fresh or not options.out.exists():
         return {**head, "date": time.strftime("%Y-%m-%d"), "machine": None, "points": []}
-    results = read_results(options.out)
+    results = read_results(options.out, FORMAT, VERSION)
     for key in ("commit", "settings"):
         if plain(results[key]) != plain(head[key]):
             raise ScalingError(
@@ -338,7 +326,7 @@ def main() -> int:
     try:
         if options.page:
             put(options.page.read_text(), "scaling:facts", "", options.page)
-        publish(read_results(options.out) if options.draw else run(options), options)
+        publish(read_results(options.out, FORMAT, VERSION) if options.draw else run(options), options)
     except (ScalingError, PageError, OSError) as error:
         print(f"scaling.py: {error}", file=sys.stderr)
         return 1

@@ -9,7 +9,7 @@ using kernels::KernelSpan, kernels::Span, kernels::SpanKind;
 void LateTable::begin() {
   const int64_t rows = parameter_.node.shape[0], columns = parameter_.node.shape[1];
   last_.resize(static_cast<size_t>(rows));
-  scalars_.resize(kMostBehind);
+  scalars_.resize(kernels::kMostStepsBehind);
   cursor_ = 0;
   table_ = {.rows = rows,
             .columns = columns,
@@ -39,7 +39,7 @@ void LateTable::update(const kernels::NadamStep& step, const kernels::DistinctRo
                           kernels::cost::nadam_update(rows.count * table_.columns));
     kernels::cpu::nadam_lazy_update(table_, rows, gradients);
   }
-  if (++cursor_ == kMostBehind) flush();
+  if (++cursor_ == kernels::kMostStepsBehind) flush();
 }
 
 void LateTable::flush() {

@@ -25,9 +25,6 @@ class LateTable {
   void settle();
 
  private:
-  // No row falls back by more, so that no step has much to replay.
-  static constexpr int64_t kMostBehind = 64;
-
   void begin();
   void flush();
 

@@ -180,7 +180,7 @@ std::vector<double> Session::Resident::run(int64_t steps, const std::function<vo
         fmt::format("training: {} steps where the plan has {} left", steps, steps_ - done_));
   const int64_t begin = done_, end = done_ + steps;
   while (done_ < end) {
-    const int64_t until = std::min(end, done_ + kMostBehind);
+    const int64_t until = std::min(end, done_ + kernels::kMostStepsBehind);
     while (done_ < until) done_ += some_steps(until - done_, step, settle);
     flush_table();
   }

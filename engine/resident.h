@@ -51,8 +51,6 @@ struct Session::Resident {
  private:
   // Steps in the two graphs: many, so that launching is no cost, and one for what is left.
   static constexpr int64_t kLongGraph = 16;
-  // A row falls back by no more: the table is brought up to date, 86 MB, after so many.
-  static constexpr int64_t kMostBehind = 64;
 
   int64_t some_steps(int64_t most, const std::function<void()>& step,
                      const std::function<void()>& settle);

@@ -2,7 +2,12 @@
 
 // Rounding to bfloat16, nearest even, where the processor's instructions for it are built in.
 
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "kernels/precision.h"

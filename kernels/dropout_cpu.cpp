@@ -9,7 +9,7 @@
 #include <cmath>
 
 #include "kernels/parallel.h"
-#include "kernels/simd.h"
+#include "kernels/simd_lanes.h"
 
 namespace etude::kernels::cpu {
 namespace {

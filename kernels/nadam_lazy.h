@@ -23,6 +23,8 @@
 
 namespace etude::kernels {
 
+inline constexpr int64_t kMostStepsBehind = 64;  // then whoever keeps a table flushes it
+
 struct NadamLazyTable {
   int64_t rows, columns;
   float *w, *m, *v;  // [rows, columns]

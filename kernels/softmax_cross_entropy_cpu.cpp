@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "kernels/parallel.h"
-#include "kernels/simd.h"
+#include "kernels/simd_lanes.h"
 #include "kernels/softmax_cross_entropy.h"
 
 namespace etude::kernels::cpu {

@@ -14,6 +14,7 @@
 
 #include "kernels/panel.h"
 #include "kernels/parallel.h"
+#include "kernels/simd_lanes.h"
 #include "kernels/softmax_cross_entropy.h"
 
 namespace etude::kernels::cpu {

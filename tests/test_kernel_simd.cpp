@@ -6,7 +6,7 @@
 #include <cmath>
 #include <initializer_list>
 
-#include "kernels/simd.h"
+#include "kernels/simd_lanes.h"
 
 using namespace etude;
 using kernels::cpu::broadcast;

@@ -40,7 +40,7 @@ from table1_report import Report
 from table1_svg import picture
 from worker_process import LineProcess, Peers
 
-from pages import PageError, commit, plain, put
+from pages import PageError, commit, plain, put, read_results
 
 FORMAT, VERSION = "etude-table1", 1
 WORKER = Path(__file__).resolve().parent / "table1_worker.py"
@@ -54,7 +54,7 @@ class Results:
         settings = {key: getattr(options, key) for key in ("rounds", "steps", "seconds", "threads", "quick")}
         settings["data"] = Path(options.data).name
         if path.exists() and not options.fresh:
-            self.all = self.read(path)
+            self.all = read_results(path, FORMAT, VERSION)
             if not options.draw:
                 self.check(settings)
         elif options.draw:
@@ -64,18 +64,6 @@ class Results:
                 "format": FORMAT, "version": VERSION, "commit": commit(), "date": time.strftime("%Y-%m-%d"),
                 "machine": machine(), "settings": settings, "versions": {}, "points": {}, "side": {}, "data": {},
             }  # fmt: skip
-
-    @staticmethod
-    def read(path: Path) -> dict[str, Any]:
-        try:
-            found = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise PeerError(f"{path}: {error}") from error
-        if not isinstance(found, dict) or found.get("format") != FORMAT:
-            raise PeerError(f'{path}: no results of this script (no "format": "{FORMAT}")')
-        if found.get("version") != VERSION:
-            raise PeerError(f"{path}: results of version {found.get('version')}, not {VERSION}")
-        return found
 
     def check(self, settings: dict[str, Any]) -> None:
         """Goes on only with the same commit, settings and machine; what was skipped is tried again."""
@@ -275,8 +263,8 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     options = parse()
-    results = Results(options.out, options)
     try:
+        results = Results(options.out, options)
         if not options.draw:
             etude, peers = Etude(options.etude, options.data, options.threads), Peers()
             warn_if_busy()
