@@ -22,10 +22,11 @@ midi::RollOptions read_roll(const Metadata& metadata, const std::filesystem::pat
       throw Error(fmt::format("{}: header: fs is \"{}\", not a rate", path.string(), text));
   }
   if (const auto entry = metadata.find("pedal"); entry != metadata.end()) {
-    if (entry->second != "compat" && entry->second != "off")
-      throw Error(fmt::format("{}: header: pedal is \"{}\", neither compat nor off", path.string(),
-                              entry->second));
-    roll.pedal = entry->second == "off" ? midi::Pedal::off : midi::Pedal::compat;
+    try {
+      roll.pedal = midi::pedal_named(entry->second);
+    } catch (const std::invalid_argument& fault) {
+      throw Error(fmt::format("{}: header: {}", path.string(), fault.what()));
+    }
   }
   return roll;
 }
@@ -53,8 +54,7 @@ void require_window(const Checkpoint& checkpoint, const std::filesystem::path& p
 }
 
 Metadata roll_metadata(const midi::RollOptions& roll) {
-  return {{"fs", fmt::format("{}", roll.fs)},
-          {"pedal", roll.pedal == midi::Pedal::off ? "off" : "compat"}};
+  return {{"fs", fmt::format("{}", roll.fs)}, {"pedal", std::string(midi::name_of(roll.pedal))}};
 }
 
 }  // namespace etude::apps

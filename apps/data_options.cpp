@@ -52,13 +52,12 @@ void add_roll_overrides(CLI::App& command, RollOverrides& roll, const std::strin
       ->check(above_zero());
   command
       .add_option_function<std::string>(
-          "--pedal",
-          [&roll](const std::string& mode) {
-            roll.pedal = mode == "off" ? midi::Pedal::off : midi::Pedal::compat;
-          },
-          "Sustain pedal: compat (as pretty_midi today) or off (as in 2019)")
+          "--pedal", [&roll](const std::string& mode) { roll.pedal = midi::pedal_named(mode); },
+          "Sustain pedal: compat (as pretty_midi today), extend (as on a piano: each note goes on "
+          "to "
+          "the pedal-up or the next strike of its key), off (as in 2019)")
       ->default_str(otherwise_pedal)
-      ->check(CLI::IsMember({"compat", "off"}));
+      ->check(CLI::IsMember({"compat", "extend", "off"}));
 }
 
 void add_data_options(CLI::App& command, DataOptions& options) {

@@ -96,7 +96,7 @@ std::string json_report(const midi::Dataset& data, const Options& options) {
   const midi::RollOptions roll = options.data.roll.over({});
   json["path"] = options.data.path.string();
   json["fs"] = roll.fs;
-  json["pedal"] = roll.pedal == midi::Pedal::compat ? "compat" : "off";
+  json["pedal"] = midi::name_of(roll.pedal);
   json["seq_len"] = midi::kWindow;
   json["songs"] = data.songs.size();
   json["skipped"] = skipped;

@@ -10,7 +10,9 @@
 
 #include "apps/commands.h"
 #include "apps/messages.h"
+#include "apps/reading_options.h"
 #include "midi/error.h"
+#include "midi/instrument.h"
 #include "midi/smf.h"
 #include "midi/tempo.h"
 
@@ -23,12 +25,13 @@ constexpr const char* kExamples = R"(Examples:
   etude info piece.mid                 what the file holds
   etude info *.mid                     a broken one gets its line, the others are reported
   etude info --json piece.mid | jq .   one line of JSON a file
+  etude info --strict piece.mid        refused if it is not what the specification says
   etude info --recover cut.mid         what can be read of a damaged file)";
 
 struct Options {
   std::vector<std::string> files;
   bool json = false;
-  bool recover = false;
+  ReadingOptions reading;
 };
 
 int64_t tempo_events(const midi::Score& score) {
@@ -42,8 +45,10 @@ int64_t tempo_events(const midi::Score& score) {
 
 std::vector<std::string> findings(const midi::Score& score) {
   std::vector<std::string> lines;
-  for (const midi::Finding& finding : score.found) {
-    lines.push_back(fmt::format("byte {}: {}", finding.offset, finding.what));
+  for (const auto& list : {score.found, midi::doubtful_notes(score)}) {
+    for (const midi::Finding& finding : list) {
+      lines.push_back(fmt::format("{} {}: {}", score.place_unit, finding.place, finding.what));
+    }
   }
   return lines;
 }
@@ -66,12 +71,12 @@ std::string json_line(const midi::Score& score) {
   json["tracks"] = score.tracks.size();
   json["notes"] = score.note_ons();
   json["tempo_changes"] = tempo_events(score);
-  json["end_tick"] = score.end_tick();
-  json["end_time_s"] = times.last_event;
+  json["end_tick"] = score.end_tick().count;
+  json["end_time_s"] = times.last_event.count;
   if (times.last_event_by_first_track != times.last_event) {
-    json["end_time_s_alt"] = times.last_event_by_first_track;
+    json["end_time_s_alt"] = times.last_event_by_first_track.count;
   }
-  json["last_note_off_s"] = times.last_note_off;
+  json["last_note_off_s"] = times.last_note_off.count;
   json["found"] = findings(score);
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -95,10 +100,10 @@ std::string text(const midi::Score& score) {
   }
   out += fmt::format("\n  {}, {}\n  ends at {:.3f} s (tick {}), last note-off at {:.3f} s\n",
                      many(score.note_ons(), "note"), many(tempo_events(score), "tempo change"),
-                     times.last_event, score.end_tick(), times.last_note_off);
+                     times.last_event.count, score.end_tick().count, times.last_note_off.count);
   if (times.last_event_by_first_track != times.last_event) {
     out += fmt::format("  {:.3f} s by the tempo changes of the first track alone\n",
-                       times.last_event_by_first_track);
+                       times.last_event_by_first_track.count);
   }
   for (const std::string& line : findings(score)) out += fmt::format("  {}\n", line);
   return out;
@@ -110,8 +115,7 @@ void run(const Options& options) {
   std::unique_ptr<midi::Error> last;
   for (const std::string& file : options.files) {
     try {
-      const auto score =
-          midi::read_score(file, options.recover ? midi::Damage::recover : midi::Damage::refuse);
+      const auto score = midi::read_score(file, options.reading.reading());
       const std::string report = options.json ? json_line(score) : text(score);
       std::fwrite(report.data(), 1, report.size(), stdout);
     } catch (const midi::Error& error) {
@@ -131,7 +135,7 @@ void add_info(CLI::App& program) {
   const auto options = std::make_shared<Options>();
   command->add_option("FILE", options->files, "MIDI files")->required();
   command->add_flag("--json", options->json, "One line of JSON a file");
-  command->add_flag("--recover", options->recover, "Of a damaged file, report what can be read");
+  add_reading_options(*command, options->reading);
   command->callback([options] { run(*options); });
 }
 

@@ -10,8 +10,10 @@
 #include "apps/table_rows.h"
 #include "engine/atomic_file.h"
 #include "engine/error.h"
+#include "midi/instrument.h"
 #include "midi/piano_roll.h"
 #include "midi/smf.h"
+#include "midi/tempo.h"
 
 namespace etude::apps {
 namespace {
@@ -49,9 +51,12 @@ std::string draw_curves(const fs::path& folder, const std::vector<std::string>& 
 report::Piece read_piece(const fs::path& path, const std::string& model, double columns_a_second) {
   const midi::Score score = midi::read_score(path);
   const auto roll = midi::make_piano_roll(score, {columns_a_second, midi::Pedal::compat});
-  report::Piece piece{model, path.filename().string(), report::roll_svg(roll, path.stem().string()),
-                      midi::instruments(score).front().notes};
-  std::ranges::sort(piece.notes, {}, &midi::Note::start);
+  report::Piece piece{
+      model, path.filename().string(), report::roll_svg(roll, path.stem().string()), {}};
+  const auto tempo = midi::TempoMap::of_track(score, 0);
+  for (const midi::Note& note : midi::instruments(score).front().notes)
+    piece.notes.push_back({tempo.seconds(note.start), tempo.seconds(note.end), note.pitch});
+  std::ranges::stable_sort(piece.notes, {}, &report::PlayedNote::start);
   return piece;
 }
 

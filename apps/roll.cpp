@@ -9,6 +9,7 @@
 #include "apps/commands.h"
 #include "apps/data_options.h"
 #include "apps/messages.h"
+#include "apps/reading_options.h"
 #include "apps/report/roll_svg.h"
 #include "engine/atomic_file.h"
 #include "midi/piano_roll.h"
@@ -25,14 +26,13 @@ constexpr const char* kExamples = R"(Examples:
 struct Options {
   std::string file;
   RollOverrides roll;
-  bool recover = false;
+  ReadingOptions reading;
   std::string svg;
 };
 
 void run(const Options& options) {
-  const auto damage = options.recover ? midi::Damage::recover : midi::Damage::refuse;
-  const auto roll =
-      midi::make_piano_roll(midi::read_score(options.file, damage), options.roll.over({}));
+  const auto score = midi::read_score(options.file, options.reading.reading());
+  const auto roll = midi::make_piano_roll(score, options.roll.over({}));
   if (options.svg.empty()) {
     const std::string text = midi::roll_text(roll);
     std::fwrite(text.data(), 1, text.size(), stdout);
@@ -52,7 +52,7 @@ void add_roll(CLI::App& program) {
   command->add_option("FILE", options->file, "MIDI file")->required();
   add_roll_overrides(*command, options->roll, "5", "compat");
   command->add_option("--svg", options->svg, "Write a picture to this file, instead of the text");
-  command->add_flag("--recover", options->recover, "Of a damaged file, take what can be read");
+  add_reading_options(*command, options->reading);
   command->callback([options] { run(*options); });
 }
 

@@ -15,7 +15,6 @@
 namespace etude::midi {
 namespace {
 
-constexpr int kSustain = 64;
 constexpr int kTicksPerQuarter = 480;
 
 struct Grid {
@@ -38,7 +37,7 @@ Grid make_grid(double fs) {
   return {static_cast<int>(std::floor(exact)) + 1, ticks * columns_per_quarter, ticks};
 }
 
-Event channel_event(int64_t tick, EventKind kind, int a, int b) {
+Event channel_event(Ticks tick, EventKind kind, int a, int b) {
   Event event;
   event.tick = tick;
   event.kind = kind;
@@ -47,7 +46,7 @@ Event channel_event(int64_t tick, EventKind kind, int a, int b) {
   return event;
 }
 
-void add_meta(Score& score, int64_t tick, uint8_t type, std::span<const uint8_t> bytes) {
+void add_meta(Score& score, Ticks tick, uint8_t type, std::span<const uint8_t> bytes) {
   Event event;
   event.tick = tick;
   event.a = type;
@@ -62,12 +61,12 @@ Score compose(std::span<const PitchSet> columns, const ComposeOptions& options,
     throw std::invalid_argument("two planes of different length");
   }
   const Grid grid = make_grid(options.fs);
-  const auto end = static_cast<int64_t>(columns.size()) * grid.ticks_per_column;
+  const Ticks end = {static_cast<int64_t>(columns.size()) * grid.ticks_per_column};
   Score score;
   score.name = options.title.empty() ? "composition" : options.title;
   if (end >= kMaxTicks) {
-    throw LimitError(score.name,
-                     fmt::format("{} ticks long, beyond the limit of {}", end, kMaxTicks));
+    throw LimitError(score.name, fmt::format("{} ticks long, beyond the limit of {}", end.count,
+                                             kMaxTicks.count));
   }
   score.format = 0;
   score.tracks_declared = 1;
@@ -77,14 +76,14 @@ Score compose(std::span<const PitchSet> columns, const ComposeOptions& options,
 
   if (!options.title.empty()) {
     const std::string& t = options.title;
-    add_meta(score, 0, meta::track_name, {reinterpret_cast<const uint8_t*>(t.data()), t.size()});
+    add_meta(score, {}, meta::track_name, {reinterpret_cast<const uint8_t*>(t.data()), t.size()});
   }
   const auto tempo_byte = [&](int shift) { return static_cast<uint8_t>(grid.tempo >> shift); };
-  add_meta(score, 0, meta::set_tempo, std::array{tempo_byte(16), tempo_byte(8), tempo_byte(0)});
-  events.push_back(channel_event(0, EventKind::program, options.program, 0));
+  add_meta(score, {}, meta::set_tempo, std::array{tempo_byte(16), tempo_byte(8), tempo_byte(0)});
+  events.push_back(channel_event({}, EventKind::program, options.program, 0));
 
   PitchSet open;
-  int64_t tick = 0;
+  Ticks tick;
   const auto move_to = [&](PitchSet next, PitchSet struck) {
     const PitchSet ends = (open - next) | (open & struck);
     const PitchSet begins = (next - open) | (next & struck);
@@ -94,10 +93,10 @@ Score compose(std::span<const PitchSet> columns, const ComposeOptions& options,
     });
     open = next;
   };
-  for (size_t c = 0; c < columns.size(); ++c, tick += grid.ticks_per_column) {
+  for (size_t c = 0; c < columns.size(); ++c, tick += {grid.ticks_per_column}) {
     move_to(columns[c], articulated.empty() ? PitchSet{} : articulated[c]);
   }
-  if (open.empty()) events.push_back(channel_event(tick, EventKind::control, kSustain, 0));
+  if (open.empty()) events.push_back(channel_event(tick, EventKind::control, kSustainPedal, 0));
   move_to({}, {});
   add_meta(score, tick, meta::end_of_track, {});
   return score;

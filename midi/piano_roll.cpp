@@ -6,28 +6,34 @@
 #include <array>
 #include <cmath>
 #include <iterator>
+#include <stdexcept>
 #include <utility>
 
 #include "midi/error.h"
 #include "midi/instrument.h"
+#include "midi/tempo.h"
 
 namespace etude::midi {
 namespace {
 
-constexpr int kSustain = 64;
-constexpr int kPedalDown = 64;
-
 using Plane = std::vector<PitchSet>;
 
-// pretty_midi's int(time * fs).
-int64_t column(double time, double fs) { return static_cast<int64_t>(time * fs); }
+// Which column a tick falls into: pretty_midi's int(time * fs).
+struct Columns {
+  const TempoMap& tempo;
+  double fs;
+
+  int64_t operator()(Ticks tick) const {
+    return static_cast<int64_t>(tempo.seconds(tick).count * fs);
+  }
+};
 
 // Each pitch's notes are joined before they are drawn: a file may hold a million notes on one key.
-void draw_notes(const Instrument& instrument, double fs, PianoRoll& roll) {
+void draw_notes(const std::vector<Note>& notes, const Columns& column, PianoRoll& roll) {
   std::array<std::vector<std::pair<int64_t, int64_t>>, 128> spans;
-  for (const Note& note : instrument.notes) {
-    const int64_t start = column(note.start, fs);
-    spans[note.pitch].emplace_back(start, column(note.end, fs));
+  for (const Note& note : notes) {
+    const int64_t start = column(note.start);
+    spans[note.pitch].emplace_back(start, column(note.end));
     if (start < roll.columns()) roll.articulated[static_cast<size_t>(start)].set(note.pitch);
   }
   for (int pitch = 0; pitch < 128; ++pitch) {
@@ -43,13 +49,13 @@ void draw_notes(const Instrument& instrument, double fs, PianoRoll& roll) {
   }
 }
 
-void hold_pedal(const Instrument& instrument, double fs, Plane& played) {
+void hold_pedal(const Instrument& instrument, const Columns& column, Plane& played) {
   bool down = false;
   int64_t since = 0;
   for (const TimedValue& control : instrument.controllers->controls) {
-    if (control.number != kSustain || down == (control.value >= kPedalDown)) continue;
+    if (control.number != kSustainPedal || down == (control.value >= kPedalDown)) continue;
     down = !down;
-    const int64_t now = column(control.time, fs);
+    const int64_t now = column(control.tick);
     if (down) {
       since = now;
       continue;
@@ -74,12 +80,12 @@ PitchSet bent(PitchSet pitches, int bend) {
   return shifted | (bend > 0 ? shifted.up(1) : shifted.down(1));
 }
 
-void bend_pitches(const Instrument& instrument, double fs, double end_time, PianoRoll& roll) {
+void bend_pitches(const Instrument& instrument, const Columns& column, PianoRoll& roll) {
   const auto& bends = instrument.controllers->bends;  // in order of time: all of one track
   for (size_t i = 0; i < bends.size(); ++i) {
     if (bends[i].value == 0) continue;
-    const double until = i + 1 < bends.size() ? bends[i + 1].time : end_time;
-    for (int64_t c = column(bends[i].time, fs); c < column(until, fs); ++c) {
+    const int64_t until = i + 1 < bends.size() ? column(bends[i + 1].tick) : roll.columns();
+    for (int64_t c = column(bends[i].tick); c < until; ++c) {
       for (Plane* plane : {&roll.played, &roll.articulated}) {
         auto& pitches = (*plane)[static_cast<size_t>(c)];
         pitches = bent(pitches, bends[i].value);
@@ -90,6 +96,13 @@ void bend_pitches(const Instrument& instrument, double fs, double end_time, Pian
 
 }  // namespace
 
+Pedal pedal_named(std::string_view name) {
+  const auto place = std::ranges::find(kPedalNames, name);
+  if (place == std::end(kPedalNames))
+    throw std::invalid_argument(fmt::format("pedal \"{}\": compat, extend or off", name));
+  return static_cast<Pedal>(place - std::begin(kPedalNames));
+}
+
 PianoRoll make_piano_roll(const Score& score, const RollOptions& options) {
   const double fs = options.fs;
   if (!(fs > 0) || !std::isfinite(fs)) {
@@ -98,18 +111,21 @@ PianoRoll make_piano_roll(const Score& score, const RollOptions& options) {
   const auto all = instruments(score);
   if (all.empty()) throw Error(score.name, "no note that begins and ends");
   const Instrument& instrument = all.front();
-  const double end_time = instrument.end_time();
+  const TempoMap tempo = TempoMap::of_track(score, 0);
+  const Columns column{tempo, fs};
+  const double end_time = tempo.seconds(instrument.end()).count;
   if (fs * end_time >= static_cast<double>(kMaxColumns) + 1) {
     throw LimitError(score.name, fmt::format("{:.0f} columns, beyond the limit of {}",
                                              fs * end_time, kMaxColumns));
   }
-  const auto columns = static_cast<size_t>(column(end_time, fs));
+  const auto columns = static_cast<size_t>(column(instrument.end()));
   PianoRoll roll{fs, Plane(columns), Plane(columns)};
   if (instrument.is_drum()) return roll;
-  draw_notes(instrument, fs, roll);
-  if (options.pedal == Pedal::compat) hold_pedal(instrument, fs, roll.played);
+  draw_notes(options.pedal == Pedal::extend ? pedalled_notes(instrument) : instrument.notes, column,
+             roll);
+  if (options.pedal == Pedal::compat) hold_pedal(instrument, column, roll.played);
   for (size_t c = 0; c < columns; ++c) roll.articulated[c] &= roll.played[c];
-  bend_pitches(instrument, fs, end_time, roll);
+  bend_pitches(instrument, column, roll);
   return roll;
 }
 

@@ -6,8 +6,10 @@
 // Where pretty_midi keeps sums of velocities, only "above 0" is kept here, one bit a pitch: pedal
 // and pitch bends act on the bits as they do on the signs of the sums. 16 bytes a column and plane.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "midi/pitch_set.h"
@@ -16,8 +18,15 @@
 namespace etude::midi {
 
 // The sustain pedal, control change 64. compat: as pretty_midi since 0.2.9: from a pedal-down to
-// the next pedal-up what sounds goes on sounding, a pedal never lifted does nothing. off: as 0.2.8.
-enum class Pedal { compat, off };
+// the next pedal-up what sounds goes on sounding, a pedal never lifted does nothing. extend: as on
+// a piano: each note by itself goes on to the pedal-up or to the next strike of its key
+// (instrument.h, pedalled_notes). off: as 0.2.8.
+enum class Pedal { compat, extend, off };
+
+inline constexpr std::string_view kPedalNames[] = {"compat", "extend", "off"};
+inline std::string_view name_of(Pedal pedal) { return kPedalNames[static_cast<size_t>(pedal)]; }
+// Throws std::invalid_argument.
+Pedal pedal_named(std::string_view name);
 
 struct RollOptions {
   double fs = 5;  // columns a second; finite, above 0

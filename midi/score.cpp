@@ -11,8 +11,8 @@ void Score::add(size_t track, Event event, std::span<const uint8_t> bytes) {
   tracks[track].events.push_back(event);
 }
 
-int64_t Score::end_tick() const {
-  int64_t last = 0;
+Ticks Score::end_tick() const {
+  Ticks last;
   for (const Track& track : tracks) {
     if (!track.events.empty()) last = std::max(last, track.events.back().tick);
   }

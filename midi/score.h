@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "midi/time.h"
+
 namespace etude::midi {
 
 // The values are the status bytes (channel messages: with channel 0).
@@ -30,10 +32,12 @@ namespace meta {
 inline constexpr uint8_t track_name = 0x03;
 inline constexpr uint8_t end_of_track = 0x2F;
 inline constexpr uint8_t set_tempo = 0x51;
+inline constexpr uint8_t time_signature = 0x58;
+inline constexpr uint8_t key_signature = 0x59;
 }  // namespace meta
 
 struct Event {
-  int64_t tick = 0;      // from the start of the track
+  Ticks tick;            // from the start of the track
   uint32_t offset = 0;   // of its status (or first data) byte in the file; 0 if made here
   uint32_t payload = 0;  // sysex, meta: where its bytes begin in Score::payload ...
   uint32_t size = 0;     // ... and how many they are
@@ -68,9 +72,34 @@ struct Division {
   }
 };
 
+// In what a file departs from the specification, or from what most readers expect; smf.h and
+// docs/midi.md say what becomes of each.
+enum class Deviation : uint8_t {
+  riff_wrapper,
+  unknown_format,
+  extra_header_bytes,
+  several_tracks_in_format_0,
+  too_few_tracks,
+  too_many_tracks,
+  unknown_chunk,
+  trailing_bytes,
+  wrong_chunk_length,
+  missing_end_of_track,
+  bytes_after_end_of_track,
+  kept_running_status,
+  stray_system_message,
+  unusable_tempo,
+  overlapping_notes,
+  unclosed_note,
+  zero_length_note,
+  damage,
+  notation,  // of MusicXML: what has no place among MIDI events
+};
+
 // Something that the reader passed over or mended.
 struct Finding {
-  size_t offset;  // in the file
+  Deviation kind;
+  size_t place;  // byte of a MIDI file, line of a MusicXML file
   std::string what;
 };
 
@@ -82,6 +111,7 @@ struct Score {
   std::vector<Track> tracks;
   std::vector<uint8_t> payload;
   std::vector<Finding> found;
+  const char* place_unit = "byte";  // of Finding::place: "byte" or "line"
 
   std::span<const uint8_t> bytes(const Event& event) const {
     return {payload.data() + event.payload, event.size};
@@ -89,9 +119,14 @@ struct Score {
   // Appends an event with bytes of its own (sysex, meta) to a track.
   void add(size_t track, Event event, std::span<const uint8_t> bytes);
   // Last event of any track, End of Track included; 0 when there is none.
-  int64_t end_tick() const;
+  Ticks end_tick() const;
   int64_t note_ons() const;
 };
+
+// Of a division in ticks a quarter note.
+inline Quarters quarters(Ticks ticks, const Division& division) {
+  return {ticks.count, division.ticks_per_quarter};
+}
 
 // Microseconds a quarter note of a Set Tempo event; 0 when it is another event or has no usable
 // tempo.

@@ -7,6 +7,8 @@
 
 #include "midi/error.h"
 #include "midi/files.h"
+#include "midi/instrument.h"
+#include "midi/smf_track.h"
 
 namespace etude::midi {
 namespace {
@@ -24,26 +26,15 @@ bool has_id(Bytes bytes, size_t at, std::string_view id) {
          std::equal(id.begin(), id.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
 }
 
-// Data bytes of a channel message, by the upper half of its status.
-int data_bytes(uint8_t status) { return (status & 0xE0) == 0xC0 ? 1 : 2; }
-
-// Data bytes of the system messages that have no place in a file.
-int stray_bytes(uint8_t status) {
-  if (status == 0xF2) return 2;
-  return status == 0xF1 || status == 0xF3 ? 1 : 0;
-}
-
-// Thrown at damage inside a track; the track's reader decides what becomes of it.
-struct Damaged {
-  size_t offset;
-  std::string reason;
-};
-
 class Parser {
  public:
   // Offsets are those of `bytes`, the whole file; [begin, end) is the part that holds the SMF.
-  Parser(Bytes bytes, size_t begin, size_t end, Damage damage, Score& score)
-      : bytes_(bytes.first(end)), at_(begin), damage_(damage), score_(score) {}
+  Parser(Bytes bytes, size_t begin, size_t end, Reading reading, Score& score)
+      : bytes_(bytes.first(end)),
+        at_(begin),
+        score_(score),
+        findings_(score, reading),
+        track_(bytes_, score, findings_) {}
 
   void file() {
     header();
@@ -51,16 +42,13 @@ class Parser {
       if (!chunk()) break;
     }
     if (at_ < bytes_.size()) {
-      note(at_, fmt::format("{} trailing bytes after the last chunk", bytes_.size() - at_));
+      findings_.tolerate(
+          Deviation::trailing_bytes, at_,
+          fmt::format("{} trailing bytes after the last chunk", bytes_.size() - at_));
     }
-    const auto found = score_.tracks.size();
-    if (found == 0) throw Error::at(score_.name, at_, "no track (MTrk chunk) in the file");
-    if (found < static_cast<size_t>(score_.tracks_declared)) {
-      suspect(at_, fmt::format("header says {} tracks, {} found", score_.tracks_declared, found));
-    } else if (found > static_cast<size_t>(score_.tracks_declared)) {
-      note(at_, fmt::format("header says {} tracks, {} found", score_.tracks_declared, found));
-    }
-    if (score_.format == 0 && found > 1) note(at_, "format 0 with more than one track");
+    if (score_.tracks.empty())
+      throw Error::at(score_.name, at_, "no track (MTrk chunk) in the file");
+    count_tracks();
   }
 
  private:
@@ -83,12 +71,28 @@ class Parser {
     }
     score_.format = static_cast<int>(big_endian(bytes_, start + 8, 2));
     if (score_.format > 2) {
-      note(start + 8, fmt::format("format {} is not 0, 1 or 2", score_.format));
+      findings_.tolerate(Deviation::unknown_format, start + 8,
+                         fmt::format("format {} is not 0, 1 or 2", score_.format));
     }
     score_.tracks_declared = static_cast<int>(big_endian(bytes_, start + 10, 2));
     division(start + 12);
-    if (length > 6) note(start + 14, fmt::format("{} extra header bytes skipped", length - 6));
+    if (length > 6) {
+      findings_.tolerate(Deviation::extra_header_bytes, start + 14,
+                         fmt::format("{} extra header bytes skipped", length - 6));
+    }
     at_ = start + 8 + length;
+  }
+
+  void count_tracks() {
+    const auto declared = static_cast<size_t>(score_.tracks_declared), found = score_.tracks.size();
+    if (found != declared) {
+      findings_.tolerate(found < declared ? Deviation::too_few_tracks : Deviation::too_many_tracks,
+                         at_, fmt::format("header says {} tracks, {} found", declared, found));
+    }
+    if (score_.format == 0 && found > 1) {
+      findings_.tolerate(Deviation::several_tracks_in_format_0, at_,
+                         "format 0 with more than one track");
+    }
   }
 
   void division(size_t at) {
@@ -108,163 +112,87 @@ class Parser {
     score_.division = {.ticks_per_quarter = 0, .frame_code = code, .ticks_per_frame = ticks};
   }
 
+  // Letters, as the id of a chunk must have; or nothing any more.
+  bool chunk_may_begin(size_t at) const {
+    return at == bytes_.size() ||
+           (bytes_.size() - at >= 8 && std::ranges::all_of(bytes_.subspan(at, 4), [](uint8_t c) {
+              return c >= 0x20 && c < 0x7F;
+            }));
+  }
+
   // One chunk from at_ on; false when what is there is no chunk.
   bool chunk() {
-    const auto id = bytes_.subspan(at_, 4);
-    if (!std::ranges::all_of(id, [](uint8_t c) { return c >= 0x20 && c < 0x7F; })) return false;
-    const size_t length = big_endian(bytes_, at_ + 4, 4);
-    const size_t begin = at_ + 8;
-    const size_t there = bytes_.size() - begin;
-    const bool is_track = has_id(bytes_, at_, "MTrk");
-    if (is_track && length > there) {
-      suspect(at_ + 4, fmt::format("track length runs {} bytes past the file", length - there));
+    if (!chunk_may_begin(at_)) return false;
+    const size_t start = at_, begin = at_ + 8;
+    const size_t declared = big_endian(bytes_, start + 4, 4);
+    if (has_id(bytes_, start, "MTrk")) {
+      at_ = track(start, begin, declared);
+      return true;
     }
-    if (!is_track) {
-      note(at_, fmt::format("unknown chunk '{}' skipped", std::string(id.begin(), id.end())));
-    }
-    at_ = begin;
-    if (is_track) track(begin + std::min(length, there));
-    at_ = begin + std::min(length, there);
+    const auto id = bytes_.subspan(start, 4);
+    findings_.tolerate(
+        Deviation::unknown_chunk, start,
+        fmt::format("unknown chunk '{}' skipped", std::string(id.begin(), id.end())));
+    at_ = begin + std::min(declared, bytes_.size() - begin);
     return true;
   }
 
-  void track(size_t end) {
-    if (score_.tracks.size() == kMaxTracks) {
-      throw LimitError(score_.name,
-                       fmt::format("byte {}: more than {} tracks are not read", at_, kMaxTracks));
+  // Returns where the next chunk begins.
+  size_t track(size_t start, size_t begin, size_t declared) {
+    const size_t there = bytes_.size() - begin;
+    const size_t end = begin + std::min(declared, there);
+    auto read = track_.read(begin, end);
+    if (read.how == TrackReader::End::at_end_of_track) {
+      return behind_end_of_track(start, declared, read.offset, end);
     }
-    end_ = end;
-    status_ = 0;
-    tick_ = 0;
-    score_.tracks.emplace_back();
-    events_ = &score_.tracks.back().events;
-    events_->reserve((end - at_) / 4);
-    try {
-      while (at_ < end_) {
-        event();
-        if (!events_->empty() && events_->back().is_meta(meta::end_of_track)) {
-          if (at_ < end_) note(at_, fmt::format("{} bytes after End of Track", end_ - at_));
-          return;
-        }
-      }
-      note(end_, "no End of Track");
-    } catch (const Damaged& damaged) {
-      suspect(damaged.offset, damaged.reason);
+    if (declared > there) {
+      findings_.damage(start + 4,
+                       fmt::format("track length runs {} bytes past the file", declared - there));
+      return end;
     }
-  }
-
-  void event() {
-    tick_ += number();
-    const size_t start = at_;
-    uint8_t status = byte("an event");
-    if (status < 0x80) {
-      if (status_ == 0) {
-        throw Damaged{start, fmt::format("data byte {:02x} where a status byte must be", status)};
+    if (!chunk_may_begin(end)) {  // is the length too small?
+      track_.forget();
+      const auto longer = track_.read(begin, bytes_.size());
+      if (longer.how == TrackReader::End::at_end_of_track) {
+        wrong_length(start, declared, longer.offset - begin);
+        return longer.offset;
       }
-      --at_;
-      status = status_;
-      if (mended_status_) {
-        note(start, "running status kept across a meta or sysex event");
-        mended_status_ = false;
-      }
+      track_.forget();
+      read = track_.read(begin, end);
     }
-    if (status < 0xF0) {
-      status_ = status;
-      mended_status_ = false;
-      channel_message(status, start);
-    } else if (status == 0xF0 || status == 0xF7 || status == 0xFF) {
-      mended_status_ = true;
-      long_event(status, start);
+    if (read.how == TrackReader::End::at_damage) {
+      findings_.damage(read.offset, read.damage);
     } else {
-      note(start, fmt::format("status {:02x}, not legal in a file, skipped", status));
-      for (int i = stray_bytes(status); i > 0; --i) data();
+      findings_.tolerate(Deviation::missing_end_of_track, end, "no End of Track");
     }
+    return end;
   }
 
-  void channel_message(uint8_t status, size_t start) {
-    Event event = made(static_cast<EventKind>(status & 0xF0), start);
-    event.channel = status & 0x0F;
-    event.a = data();
-    if (data_bytes(status) == 2) event.b = data();
-    push(event);
-  }
-
-  void long_event(uint8_t status, size_t start) {
-    Event event = made(static_cast<EventKind>(status), start);
-    if (status == 0xFF) event.a = byte("a meta event");
-    const auto size = static_cast<size_t>(number());
-    if (size > end_ - at_) throw Damaged{at_, "the track ends inside a meta or sysex event"};
-    event.payload = static_cast<uint32_t>(score_.payload.size());
-    event.size = static_cast<uint32_t>(size);
-    const auto content = bytes_.subspan(at_, size);
-    score_.payload.insert(score_.payload.end(), content.begin(), content.end());
-    at_ += size;
-    if (event.is_meta(meta::set_tempo) && tempo_of(score_, event) == 0) {
-      note(start, "tempo event without a usable tempo ignored");
+  size_t behind_end_of_track(size_t start, size_t declared, size_t offset, size_t end) {
+    const bool track_follows = bytes_.size() - offset >= 8 && has_id(bytes_, offset, "MTrk");
+    const bool past = declared > end - start - 8;
+    if (past ||
+        (offset < end && track_follows && (end == bytes_.size() || !chunk_may_begin(end)))) {
+      wrong_length(start, declared, offset - start - 8);
+      return track_follows || past ? offset : end;
     }
-    push(event);
-  }
-
-  Event made(EventKind kind, size_t start) const {
-    Event event;
-    event.tick = tick_;
-    event.offset = static_cast<uint32_t>(start);
-    event.kind = kind;
-    return event;
-  }
-
-  void push(const Event& event) {
-    if (++count_ > kMaxEvents) {
-      throw LimitError(score_.name, fmt::format("byte {}: more than {} events are not read",
-                                                event.offset, kMaxEvents));
+    if (offset < end) {
+      findings_.tolerate(Deviation::bytes_after_end_of_track, offset,
+                         fmt::format("{} bytes after End of Track", end - offset));
     }
-    events_->push_back(event);
+    return end;
   }
 
-  uint8_t byte(const char* inside) {
-    if (at_ == end_) throw Damaged{at_, fmt::format("the track ends inside {}", inside)};
-    return bytes_[at_++];
-  }
-
-  uint8_t data() {
-    const uint8_t value = byte("a channel message");
-    if (value > 127) throw Damaged{at_ - 1, fmt::format("data byte {} above 127", value)};
-    return value;
-  }
-
-  int64_t number() {
-    const size_t start = at_;
-    int64_t value = 0;
-    for (int i = 0; i < 4; ++i) {
-      const uint8_t part = byte("a variable-length number");
-      value = value << 7 | (part & 0x7F);
-      if (part < 0x80) return value;
-    }
-    throw Damaged{start, "variable-length number of more than 4 bytes"};
-  }
-
-  // A file of strays could otherwise make more text than it has bytes.
-  void note(size_t offset, std::string what) {
-    if (score_.found.size() < 100) score_.found.push_back({offset, std::move(what)});
-  }
-
-  void suspect(size_t offset, const std::string& what) {
-    if (damage_ == Damage::refuse) throw Error::at(score_.name, offset, what);
-    note(offset, "damage: " + what);
+  void wrong_length(size_t start, size_t declared, size_t found) {
+    findings_.tolerate(Deviation::wrong_chunk_length, start + 4,
+                       fmt::format("track length {}, End of Track after {}", declared, found));
   }
 
   Bytes bytes_;
   size_t at_;
-  Damage damage_;
   Score& score_;
-
-  // The track being read.
-  size_t end_ = 0;
-  std::vector<Event>* events_ = nullptr;
-  uint8_t status_ = 0;          // running status, 0: none
-  bool mended_status_ = false;  // a meta or sysex event, which cancels it by the letter, came since
-  int64_t tick_ = 0;            // 64 MiB of the longest deltas stay below 2^53
-  size_t count_ = 0;            // events of the whole file
+  Findings findings_;
+  TrackReader track_;
 };
 
 // RIFF: "RIFF" size "RMID" then chunks of id and little-endian size, padded to even; "data" is the
@@ -292,7 +220,7 @@ bool find_rmid(Bytes bytes, const std::string& name, size_t& begin, size_t& end)
 
 }  // namespace
 
-Score parse_score(Bytes bytes, const std::string& name, Damage damage) {
+Score parse_score(Bytes bytes, const std::string& name, Reading reading) {
   if (bytes.size() > kMaxFileBytes) {
     throw LimitError(
         name, fmt::format("{} bytes, more than {} are not read", bytes.size(), kMaxFileBytes));
@@ -301,13 +229,19 @@ Score parse_score(Bytes bytes, const std::string& name, Damage damage) {
   score.name = name;
   size_t begin = 0;
   size_t end = bytes.size();
-  if (find_rmid(bytes, name, begin, end)) score.found.push_back({0, "RIFF RMID wrapper removed"});
-  Parser(bytes, begin, end, damage, score).file();
+  if (find_rmid(bytes, name, begin, end)) {
+    Findings(score, reading).tolerate(Deviation::riff_wrapper, 0, "RIFF RMID wrapper removed");
+  }
+  Parser(bytes, begin, end, reading, score).file();
+  if (reading == Reading::strict) {
+    for (const Finding& finding : doubtful_notes(score))
+      throw Error::at(name, finding.place, finding.what);
+  }
   return score;
 }
 
-Score read_score(const std::filesystem::path& path, Damage damage) {
-  return parse_score(read_file(path, kMaxFileBytes), path.string(), damage);
+Score read_score(const std::filesystem::path& path, Reading reading) {
+  return parse_score(read_file(path, kMaxFileBytes), path.string(), reading);
 }
 
 }  // namespace etude::midi

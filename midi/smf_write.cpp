@@ -52,13 +52,13 @@ void put_event(Bytes& out, const Score& score, const Event& event) {
 
 Bytes track_bytes(const Score& score, const Track& track) {
   Bytes out;
-  int64_t tick = 0;
+  Ticks tick;
   bool ended = false;
   for (const Event& event : track.events) {
-    const int64_t delta = event.tick - tick;
+    const int64_t delta = (event.tick - tick).count;
     if (delta < 0 || delta > kMaxNumber) {
-      throw Error(score.name,
-                  fmt::format("tick {} after tick {} cannot be written", event.tick, tick));
+      throw Error(score.name, fmt::format("tick {} after tick {} cannot be written",
+                                          event.tick.count, tick.count));
     }
     put_number(out, delta);
     put_event(out, score, event);
@@ -77,7 +77,7 @@ std::vector<uint8_t> write_smf(const Score& score) {
   Bytes out;
   put_text(out, "MThd");
   put_big_endian(out, 6, 4);
-  put_big_endian(out, score.format > 2 ? 1u : static_cast<unsigned>(score.format), 2);
+  put_big_endian(out, static_cast<unsigned>(score.format), 2);
   put_big_endian(out, score.tracks.size(), 2);
   const Division& division = score.division;
   if (division.smpte()) {

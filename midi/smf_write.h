@@ -2,7 +2,7 @@
 
 // Score to Standard MIDI File: every event as it stands, tracks in order, each ended by End of
 // Track (one is added at the track's last tick where it is missing). Status bytes are written out,
-// never running. A format above 2 is written as 1. What read_score reads back has the same events.
+// never running. What read_score reads back has the same events.
 
 #include <cstdint>
 #include <filesystem>

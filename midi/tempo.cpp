@@ -8,14 +8,14 @@ namespace etude::midi {
 TempoMap::TempoMap(const Division& division) : ticks_per_quarter_(division.ticks_per_quarter) {
   const double scale =
       division.smpte() ? 1.0 / division.ticks_per_second() : 60.0 / (120.0 * ticks_per_quarter_);
-  changes_.push_back({0, 0.0, scale});
+  changes_.push_back({{}, {}, scale});
 }
 
-void TempoMap::add(int64_t tick, int tempo) {
+void TempoMap::add(Ticks tick, int tempo) {
   if (tempo == 0 || ticks_per_quarter_ == 0) return;
   const double scale = 60.0 / ((6e7 / tempo) * ticks_per_quarter_);
-  if (tick == 0) {
-    changes_.assign(1, {0, 0.0, scale});
+  if (tick == Ticks{}) {
+    changes_.assign(1, {{}, {}, scale});
   } else if (scale != changes_.back().scale) {
     changes_.push_back({tick, seconds(tick), scale});
   }
@@ -29,13 +29,13 @@ TempoMap TempoMap::of_track(const Score& score, size_t track) {
 }
 
 TempoMap TempoMap::of_all_tracks(const Score& score) {
-  std::vector<std::pair<int64_t, int>> tempi;
+  std::vector<std::pair<Ticks, int>> tempi;
   for (const Track& track : score.tracks) {
     for (const Event& event : track.events) {
       if (const int tempo = tempo_of(score, event)) tempi.emplace_back(event.tick, tempo);
     }
   }
-  std::ranges::stable_sort(tempi, {}, &std::pair<int64_t, int>::first);
+  std::ranges::stable_sort(tempi, {}, &std::pair<Ticks, int>::first);
   TempoMap map(score.division);
   for (const auto& [tick, tempo] : tempi) map.add(tick, tempo);
   return map;
@@ -50,7 +50,7 @@ EndTimes end_times(const Score& score) {
     const auto& events = score.tracks[i].events;
     if (events.empty()) continue;
     const TempoMap map = score.format == 2 ? TempoMap::of_track(score, i) : common;
-    const int64_t end = events.back().tick;
+    const Ticks end = events.back().tick;
     times.last_event = std::max(times.last_event, map.seconds(end));
     times.last_event_by_first_track = std::max(times.last_event_by_first_track, first.seconds(end));
     const auto off = std::find_if(events.rbegin(), events.rend(),
@@ -61,10 +61,10 @@ EndTimes end_times(const Score& score) {
   return times;
 }
 
-double TempoMap::seconds(int64_t tick) const {
+Seconds TempoMap::seconds(Ticks tick) const {
   const auto after = std::ranges::upper_bound(changes_, tick, {}, &Change::tick);
   const Change& change = *std::prev(after);
-  return change.time + change.scale * static_cast<double>(tick - change.tick);
+  return {change.time.count + change.scale * static_cast<double>((tick - change.tick).count)};
 }
 
 }  // namespace etude::midi

@@ -20,17 +20,17 @@ class TempoMap {
   // Those of all tracks, in file order on one tick: players, mido.
   static TempoMap of_all_tracks(const Score& score);
 
-  double seconds(int64_t tick) const;
+  Seconds seconds(Ticks tick) const;
 
  private:
   struct Change {
-    int64_t tick;
-    double time;   // of that tick
+    Ticks tick;
+    Seconds time;  // of that tick
     double scale;  // seconds a tick from there on
   };
 
   explicit TempoMap(const Division& division);
-  void add(int64_t tick, int tempo);
+  void add(Ticks tick, int tempo);
 
   int ticks_per_quarter_;
   std::vector<Change> changes_;  // never empty, ticks never decrease
@@ -39,8 +39,8 @@ class TempoMap {
 // When a score ends, as a player has it: by the tempo events of all tracks; in format 2, whose
 // tracks are pieces of their own, each by its own.
 struct EndTimes {
-  double last_event = 0, last_note_off = 0;  // seconds; End of Track is an event
-  double last_event_by_first_track = 0;      // by the tempo events of track 0 alone, as in rolls
+  Seconds last_event, last_note_off;  // End of Track is an event
+  Seconds last_event_by_first_track;  // by the tempo events of track 0 alone, as in rolls
 };
 EndTimes end_times(const Score& score);
 

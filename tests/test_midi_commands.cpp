@@ -144,7 +144,7 @@ TEST_CASE("roll: text to stdout, a picture to a file") {
   check_failure(run(folder, "roll " + in_quotes(file) + " --fs 1e9"), 1,
                 "columns, beyond the limit");
   check_failure(run(folder, "roll " + in_quotes(file) + " --fs 0"), 2, "--fs");
-  check_failure(run(folder, "roll " + in_quotes(file) + " --pedal half"), 2, "{compat,off}");
+  check_failure(run(folder, "roll " + in_quotes(file) + " --pedal half"), 2, "{compat,extend,off}");
   check_failure(run(folder, "roll"), 2, "FILE is required");
 }
 

@@ -109,7 +109,7 @@ TEST_CASE("columns, written and read at the same rate, come back") {
         CHECK((make_piano_roll(score, {fs, pedal}).played == columns));
       }
       const double seconds = static_cast<double>(length) / fs;
-      CHECK(end_times(score).last_event == doctest::Approx(seconds).epsilon(1e-5));
+      CHECK(end_times(score).last_event.count == doctest::Approx(seconds).epsilon(1e-5));
     }
   }
 }

@@ -91,7 +91,7 @@ void check_equal(const Json& ours, const Json& golden) {
 
 constexpr Pedal kPedals[] = {Pedal::compat, Pedal::off};
 
-const char* name_of(Pedal pedal) { return pedal == Pedal::compat ? "pedal" : "nopedal"; }
+const char* key_of(Pedal pedal) { return pedal == Pedal::compat ? "pedal" : "nopedal"; }
 
 }  // namespace
 
@@ -107,13 +107,13 @@ TEST_CASE("tokens, samples and hashes of maestro100: table, folder, any number o
   const Json golden =
       Json::parse(std::ifstream(shared("golden/tokens.json")))["sets"]["maestro100"];
   for (const Pedal pedal : kPedals) {
-    CAPTURE(name_of(pedal));
+    CAPTURE(key_of(pedal));
     const auto start = std::chrono::steady_clock::now();
     const auto data = load_dataset(shared("maestro100/maestro100.csv"), {.pedal = pedal});
     const std::chrono::duration<double, std::milli> spent =
         std::chrono::steady_clock::now() - start;
     MESSAGE("100 files to tokens, one thread: " << spent.count() << " ms");
-    check_equal(figures(data), golden[name_of(pedal)]);
+    check_equal(figures(data), golden[key_of(pedal)]);
     CHECK(data.skipped.empty());
     const auto folder = load_dataset(shared("maestro100"), {.pedal = pedal, .threads = 3});
     CHECK((folder.tokens == data.tokens));
@@ -133,10 +133,10 @@ TEST_CASE("tokens, samples and hashes of the twenty, as a plain folder and as a 
     table["midi_filename"][std::to_string(row++)] = file;
   }
   for (const Pedal pedal : kPedals) {
-    CAPTURE(name_of(pedal));
-    check_equal(figures(load_dataset(folder.path(), {.pedal = pedal})), golden[name_of(pedal)]);
+    CAPTURE(key_of(pedal));
+    check_equal(figures(load_dataset(folder.path(), {.pedal = pedal})), golden[key_of(pedal)]);
     const auto json = folder.write("maestro-v3.0.0.json", table.dump());
-    check_equal(figures(load_dataset(json, {.pedal = pedal})), golden[name_of(pedal)]);
+    check_equal(figures(load_dataset(json, {.pedal = pedal})), golden[key_of(pedal)]);
   }
 }
 
@@ -152,12 +152,12 @@ TEST_CASE("MIDI corner cases: what is to be read is read, and gives the figures 
     const std::string accept = want["accept"];
     if (accept == "no") {
       CHECK_THROWS_AS(read_score(path), Error);
-      CHECK_THROWS_AS(read_score(path, Damage::recover), Error);
+      CHECK_THROWS_AS(read_score(path, Reading::recover), Error);
       continue;
     }
     if (accept == "yes") CHECK_NOTHROW(read_score(path));
     // Every "either" is read too when asked to recover, with the figures that its rules give.
-    const Score score = read_score(path, Damage::recover);
+    const Score score = read_score(path, Reading::recover);
     CHECK(score.format == want["format"]);
     const Json& division = want["division"];
     CHECK(score.division.smpte() == (division["type"] == "smpte"));
@@ -171,13 +171,14 @@ TEST_CASE("MIDI corner cases: what is to be read is read, and gives the figures 
     CHECK(score.tracks_declared == want["tracks_declared"]);
     CHECK(score.tracks.size() == want["tracks"]);
     CHECK(score.note_ons() == want["notes"]);
-    CHECK(score.end_tick() == want["end_tick"]);
+    CHECK(score.end_tick().count == want["end_tick"]);
     const EndTimes times = end_times(score);
-    CHECK(times.last_event == doctest::Approx(want["end_time_s"].get<double>()).epsilon(1e-12));
-    CHECK(times.last_note_off ==
+    CHECK(times.last_event.count ==
+          doctest::Approx(want["end_time_s"].get<double>()).epsilon(1e-12));
+    CHECK(times.last_note_off.count ==
           doctest::Approx(want["last_note_off_s"].get<double>()).epsilon(1e-12));
     if (want.contains("end_time_s_alt")) {
-      CHECK(times.last_event_by_first_track == want["end_time_s_alt"]);
+      CHECK(times.last_event_by_first_track.count == want["end_time_s_alt"]);
     }
     CHECK(score.found.empty() == !want.contains("found"));
   }

@@ -160,3 +160,34 @@ TEST_CASE("rates: parts of a column a second, and what is no rate") {
 TEST_CASE("no closed note is an error that says so") {
   CHECK_THROWS_WITH_AS(roll_of(one_track(on(0, 60))), "x.mid: no note that begins and ends", Error);
 }
+
+TEST_CASE("extend: each note goes on to the pedal-up, or to the next strike of its key") {
+  const auto extended = [](const Bytes& events) {
+    return roll_of(one_track(events), Pedal::extend);
+  };
+  // Down before the note ends, up two columns later.
+  const Bytes held = pedal(0, 127) + on(0, 60) + off(kColumn, 60) + pedal(2 * kColumn, 0);
+  CHECK(extended(held + pedal(kColumn, 0)) == "0: 60 1: 60 2: 60");
+  // Down after the note has ended: nothing to hold. (compat agrees here.)
+  CHECK(extended(on(0, 60) + off(kColumn, 60) + pedal(1, 127) + pedal(kColumn, 0)) == "0: 60");
+  // On the very tick: the damper stays up. Half a pedal, 64, is down; 63 is not.
+  CHECK(extended(on(0, 60) + off(kColumn, 60) + pedal(0, 64) + pedal(kColumn, 63)) ==
+        "0: 60 1: 60");
+  CHECK(extended(on(0, 60) + off(kColumn, 60) + pedal(0, 63) + pedal(kColumn, 0)) == "0: 60");
+  // The next strike takes over: its own note ends after the pedal-up, at its own note-off.
+  const auto notes = [](const Bytes& events) {
+    std::string text;
+    for (const Note& note : pedalled_notes(instruments(parse_score(one_track(events), "x.mid"))[0]))
+      text += std::to_string(note.start.count) + "-" + std::to_string(note.end.count) + " ";
+    return text;
+  };
+  CHECK(notes(pedal(0, 127) + on(10, 60) + off(10, 60) + on(10, 60) + off(10, 60) + on(50, 60) +
+              pedal(10, 0) + off(10, 60)) == "10-30 30-90 90-110 ");
+  // Never lifted: to the end of the instrument. compat does nothing then.
+  const Bytes never = pedal(0, 127) + on(0, 60) + off(kColumn, 60) + on(0, 64) + off(kColumn, 64);
+  CHECK(extended(never) == "0: 60 1: 60,64");
+  CHECK(roll_of(one_track(never)) == "0: 60 1: 64");
+  // A note that is struck again while it sounds is not made longer, nor shorter.
+  CHECK(notes(pedal(0, 127) + on(0, 60) + on(10, 60) + off(10, 60) + pedal(10, 0)) ==
+        "0-20 10-30 ");
+}

@@ -107,11 +107,11 @@ std::string figures(const std::vector<TableRow>& rows) {
          "</p>\n";
 }
 
-std::string notes_json(const std::vector<midi::Note>& notes) {
+std::string notes_json(const std::vector<PlayedNote>& notes) {
   std::string json = "[";
-  for (const midi::Note& note : notes)
+  for (const PlayedNote& note : notes)
     fmt::format_to(std::back_inserter(json), "{}[{:.3f},{:.3f},{}]", json.size() > 1 ? "," : "",
-                   note.start, note.end, note.pitch);
+                   note.start.count, note.end.count, note.pitch);
   return json + "]";
 }
 

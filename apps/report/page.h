@@ -8,15 +8,20 @@
 #include <vector>
 
 #include "apps/table_rows.h"
-#include "midi/instrument.h"
+#include "midi/time.h"
 
 namespace etude::apps::report {
+
+struct PlayedNote {
+  midi::Seconds start, end;
+  int pitch;
+};
 
 struct Piece {
   std::string name;  // the model's
   std::string file;  // the link
   std::string roll_svg;
-  std::vector<midi::Note> notes;
+  std::vector<PlayedNote> notes;  // by start
 };
 
 struct Page {
