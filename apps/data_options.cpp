@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "apps/cache_folder.h"
 #include "apps/messages.h"
 #include "apps/number_checks.h"
 
@@ -16,6 +17,8 @@ midi::DatasetOptions dataset_options(const DataOptions& options, const midi::Rol
   midi::DatasetOptions dataset = options.dataset;
   dataset.fs = roll.fs;
   dataset.pedal = roll.pedal;
+  if (const auto folder = cache_folder(); folder && !options.no_cache)
+    dataset.cache_folder = *folder / "tokens";
   dataset.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   return dataset;
 }
@@ -41,6 +44,7 @@ void add_source_options(CLI::App& command, DataOptions& options, bool required =
       ->check(seed_number());
   command.add_option("--split", options.dataset.split,
                      "Pieces of this split of a MAESTRO table: train, validation, test");
+  add_cache_option(command, options);
 }
 
 }  // namespace
@@ -58,6 +62,12 @@ void add_roll_overrides(CLI::App& command, RollOverrides& roll, const std::strin
           "the pedal-up or the next strike of its key), off (as in 2019)")
       ->default_str(otherwise_pedal)
       ->check(CLI::IsMember({"compat", "extend", "off"}));
+}
+
+void add_cache_option(CLI::App& command, DataOptions& options) {
+  command.add_flag("--no-cache", options.no_cache,
+                   "Read all files anew: tokens are else kept in ~/.cache/etude/tokens, keyed by "
+                   "the files' contents");
 }
 
 void add_data_options(CLI::App& command, DataOptions& options) {

@@ -27,11 +27,15 @@ void add_roll_overrides(CLI::App& command, RollOverrides& roll, const std::strin
 
 struct DataOptions {
   std::filesystem::path path;
-  midi::DatasetOptions dataset;  // all but fs and pedal
+  midi::DatasetOptions dataset;  // all but fs, pedal, threads and cache
   RollOverrides roll;
+  bool no_cache = false;
 };
 
-// --data, --fs, --pedal, --sample, --sample-seed, --split
+// --no-cache: read anew what token_cache.h may have kept.
+void add_cache_option(CLI::App& command, DataOptions& options);
+
+// --data, --fs, --pedal, --sample, --sample-seed, --split, --no-cache
 void add_data_options(CLI::App& command, DataOptions& options);
 // The same for a command that can do without: the path is then empty.
 void add_optional_data_options(CLI::App& command, DataOptions& options);

@@ -199,6 +199,7 @@ void add_dataset(CLI::App& program) {
       ->capture_default_str()
       ->check(seed_number());
   command->add_option("--split", data.split, "Of a MAESTRO table: train, validation, test");
+  add_cache_option(*command, options->data);
   command->add_option("--batch", options->batch, "Samples a minibatch")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

@@ -3,161 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <numeric>
-#include <optional>
-#include <set>
 #include <stdexcept>
-#include <system_error>
-#include <thread>
-#include <unordered_map>
 
 #include "midi/error.h"
 #include "midi/maestro.h"
+#include "midi/piece_tokens.h"
 #include "midi/sha256.h"
 #include "midi/shuffle.h"
-#include "midi/smf.h"
+#include "midi/sources.h"
 
 namespace etude::midi {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Source {
-  fs::path path;
-  std::string name;
-};
-
-struct Loaded : SoundingColumns {
-  std::string fault;  // why it cannot be used; empty if it can
-};
-
-bool is_midi(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) c = 'A' <= c && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return extension == ".mid" || extension == ".midi";
-}
-
-void keep_split(std::vector<TableRow>& rows, const std::string& split, const std::string& name) {
-  if (split.empty()) return;
-  std::set<std::string> splits;
-  for (const TableRow& row : rows) splits.insert(row.split);
-  splits.erase("");
-  std::erase_if(rows, [&](const TableRow& row) { return row.split != split; });
-  if (rows.empty()) {
-    throw Error(name,
-                fmt::format("no row of split \"{}\"; there are: {}", split,
-                            splits.empty() ? "none" : fmt::format("{}", fmt::join(splits, ", "))));
-  }
-}
-
-std::vector<Source> sources_of_table(const fs::path& table, const std::string& split) {
-  auto rows = read_table(table);
-  keep_split(rows, split, table.string());
-  std::vector<Source> sources;
-  for (const TableRow& row : rows) {
-    const fs::path path = table.parent_path() / row.midi_filename;
-    std::error_code ignored;
-    if (!fs::exists(path, ignored)) {
-      throw Error(table.string(), fmt::format("{}: {}: no such file", row.place, path.string()));
-    }
-    sources.push_back({path, row.midi_filename});
-  }
-  return sources;
-}
-
-std::optional<fs::path> table_in(const fs::path& folder) {
-  std::vector<fs::path> tables;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (is_csv_table(entry.path())) tables.push_back(entry.path());
-  }
-  if (tables.empty()) return std::nullopt;
-  return *std::ranges::min_element(tables);
-}
-
-std::vector<Source> sources_of_folder(const fs::path& folder, const std::string& split) {
-  std::vector<Source> sources;
-  // A folder that may not be read, or a link to nowhere, must not keep the others from being read.
-  std::error_code unreadable;
-  const auto options = fs::directory_options::skip_permission_denied;
-  for (fs::recursive_directory_iterator entry(folder, options), end; entry != end;
-       entry.increment(unreadable)) {
-    if (!is_midi(entry->path()) || entry->is_directory(unreadable)) continue;
-    sources.push_back({entry->path(), entry->path().lexically_relative(folder).generic_string()});
-  }
-  if (sources.empty()) throw Error(folder.string(), "no .mid or .midi file in the folder");
-  std::ranges::sort(sources, {}, &Source::name);
-
-  const auto table = table_in(folder);
-  if (!table) {
-    if (!split.empty())
-      throw Error(folder.string(), "no MAESTRO table in the folder, so no splits");
-    return sources;
-  }
-  auto rows = read_table(*table);
-  keep_split(rows, split, table->string());
-  std::unordered_map<std::string, size_t> rank;
-  for (const TableRow& row : rows) {
-    rank.try_emplace(fs::path(row.midi_filename).lexically_normal().generic_string(), rank.size());
-  }
-  const auto rank_of = [&](const Source& source) {
-    const auto place = rank.find(source.name);
-    return place == rank.end() ? rank.size() : place->second;
-  };
-  if (!split.empty()) {
-    std::erase_if(sources, [&](const Source& s) { return rank_of(s) == rank.size(); });
-    if (sources.empty()) {
-      throw Error(folder.string(), fmt::format("no file of split \"{}\" in the folder", split));
-    }
-  }
-  std::ranges::stable_sort(sources, {}, rank_of);
-  return sources;
-}
-
-std::vector<Source> list_sources(const fs::path& path, const std::string& split) {
-  try {
-    if (!fs::exists(path)) throw Error(path.string(), "no such file or folder");
-    if (fs::is_directory(path)) return sources_of_folder(path, split);
-  } catch (const fs::filesystem_error& error) {
-    throw Error(path.string(), error.code().message());
-  }
-  if (is_table(path)) return sources_of_table(path, split);
-  if (!split.empty()) throw Error(path.string(), "a single MIDI file has no splits");
-  return {{path, path.filename().string()}};
-}
-
-Loaded load(const Source& source, const RollOptions& options) {
-  Loaded loaded;
-  try {
-    static_cast<SoundingColumns&>(loaded) = read_sounding_columns(source.path, options);
-  } catch (const Error& error) {
-    loaded.fault = error.why;
-  } catch (const std::exception& error) {  // out of memory; it must not leave a thread
-    loaded.fault = error.what();
-  }
-  return loaded;
-}
-
-std::vector<Loaded> load_all(const std::vector<const Source*>& sources, const RollOptions& options,
-                             int threads) {
-  std::vector<Loaded> loaded(sources.size());
-  std::atomic<size_t> next = 0;
-  const auto work = [&] {
-    for (size_t i; (i = next++) < sources.size();) loaded[i] = load(*sources[i], options);
-  };
-  std::vector<std::jthread> others;
-  for (int i = 1; i < threads && static_cast<size_t>(i) < sources.size(); ++i) {
-    others.emplace_back(work);
-  }
-  work();
-  others.clear();
-  return loaded;
-}
-
 struct Piece {
   Source source;
-  Loaded loaded;
+  PieceTokens tokens;
 };
 
 // Reads what is wanted. Broken files are not among a sample: the draw goes on until it is full.
@@ -171,24 +35,25 @@ std::vector<Piece> read_pieces(const std::vector<Source>& sources, const Dataset
     std::mt19937_64 random(mixed_seed(options.seed, 0));
     shuffle(std::span(order), random);
   }
-  std::vector<std::pair<size_t, Loaded>> good, bad;
+  std::vector<std::pair<size_t, PieceTokens>> good, bad;
   for (size_t read = 0; read < order.size() && good.size() < wanted;) {
     const size_t count = std::min(wanted - good.size(), order.size() - read);
-    std::vector<const Source*> now;
-    for (size_t i = read; i < read + count; ++i) now.push_back(&sources[order[i]]);
-    auto loaded = load_all(now, {options.fs, options.pedal}, options.threads);
+    std::vector<fs::path> now;
+    for (size_t i = read; i < read + count; ++i) now.push_back(sources[order[i]].path);
+    auto pieces = read_piece_tokens(now, {options.fs, options.pedal}, options.threads,
+                                    TokenCache(options.cache_folder));
     for (size_t i = 0; i < count; ++i) {
-      auto& list = loaded[i].fault.empty() ? good : bad;
-      list.emplace_back(order[read + i], std::move(loaded[i]));
+      auto& list = pieces[i].fault.empty() ? good : bad;
+      list.emplace_back(order[read + i], std::move(pieces[i]));
     }
     read += count;
   }
   for (auto* list : {&good, &bad}) {
-    std::ranges::sort(*list, {}, &std::pair<size_t, Loaded>::first);
+    std::ranges::sort(*list, {}, &std::pair<size_t, PieceTokens>::first);
   }
-  for (const auto& [i, loaded] : bad) skipped.push_back({sources[i].name, loaded.fault});
+  for (const auto& [i, piece] : bad) skipped.push_back({sources[i].name, piece.fault});
   std::vector<Piece> pieces;
-  for (auto& [i, loaded] : good) pieces.push_back({sources[i], std::move(loaded)});
+  for (auto& [i, piece] : good) pieces.push_back({sources[i], std::move(piece)});
   return pieces;
 }
 
@@ -212,16 +77,19 @@ void check_enough(const fs::path& path, const std::vector<Piece>& pieces, const 
 }
 
 void append(Dataset& dataset, const Piece& piece) {
-  const Loaded& loaded = piece.loaded;
-  const auto steps = static_cast<int64_t>(loaded.steps.size());
+  const PieceTokens& tokens = piece.tokens;
+  const auto steps = static_cast<int64_t>(tokens.steps.size());
   dataset.songs.push_back(
-      {piece.source.name, loaded.columns, loaded.first, loaded.first + steps - 1, loaded.sounding,
+      {piece.source.name, tokens.columns, tokens.first, tokens.first + steps - 1, tokens.sounding,
        static_cast<int64_t>(dataset.tokens.size()), steps - 1, piece.source.path});
-  dataset.tokens.insert(dataset.tokens.end(), kWindow - 1, dataset.vocabulary.silence());
-  for (const PitchSet pitches : loaded.steps) {
-    const int32_t token = dataset.vocabulary.find(pitches);
+  const int32_t silence = dataset.vocabulary.silence();
+  std::vector<int32_t> index = {silence};  // of the piece's own numbers
+  for (const PitchSet chord : tokens.chords) index.push_back(dataset.vocabulary.find(chord));
+  dataset.tokens.insert(dataset.tokens.end(), kWindow - 1, silence);
+  for (const int32_t step : tokens.steps) {
+    const int32_t token = index[static_cast<size_t>(step)];
     dataset.tokens.push_back(token);
-    if (token == 0) ++dataset.unknown_tokens;
+    dataset.unknown_tokens += token == 0;
   }
 }
 
@@ -237,7 +105,7 @@ Dataset load(const fs::path& path, const DatasetOptions& options, const Vocabula
     dataset.vocabulary = *fixed;
   } else {
     for (const Piece& piece : pieces) {
-      for (const PitchSet pitches : piece.loaded.steps) dataset.vocabulary.add(pitches);
+      for (const PitchSet chord : piece.tokens.chords) dataset.vocabulary.add(chord);
     }
   }
   for (const Piece& piece : pieces) append(dataset, piece);
@@ -271,17 +139,6 @@ Dataset load_dataset(const fs::path& path, const DatasetOptions& options) {
 
 Dataset load_dataset(const fs::path& path, const DatasetOptions& options, const Vocabulary& fixed) {
   return load(path, options, &fixed);
-}
-
-SoundingColumns read_sounding_columns(const fs::path& path, const RollOptions& options) {
-  const PianoRoll roll = make_piano_roll(read_score(path), options);
-  const auto sounds = [](PitchSet pitches) { return !pitches.empty(); };
-  const auto begin = std::ranges::find_if(roll.played, sounds);
-  if (begin == roll.played.end())
-    throw Error(path.string(), fmt::format("no column sounds at {} columns a second", options.fs));
-  const auto end = std::find_if(roll.played.rbegin(), roll.played.rend(), sounds).base();
-  return {
-      {begin, end}, roll.columns(), begin - roll.played.begin(), std::count_if(begin, end, sounds)};
 }
 
 std::vector<int64_t> epoch_order(const Dataset& dataset, uint64_t seed, int epoch, int song_group,

@@ -30,6 +30,7 @@ struct DatasetOptions {
   uint64_t seed = 1;       // of the sample only
   std::string split = {};  // of a table ("train", ...); empty: all
   int threads = 1;         // that read files; the result does not depend on it
+  std::filesystem::path cache_folder = {};  // of token_cache.h; empty: no cache
 };
 
 struct Skipped {
@@ -58,14 +59,11 @@ struct Dataset {
   }
 };
 
-// PATH is a MAESTRO table (.csv, .json; paths relative to it), one MIDI file, or a folder: all .mid
-// and .midi in it and below, by name in byte order; those that a MAESTRO CSV in the folder names
-// come first, in its order, and --split selects among them.
+// PATH as in sources.h.
 //
 // A file that cannot be read, has no closed note or no column that sounds is skipped and named
-// in `skipped`; a single file, or a folder in which nothing is left, is an Error. So are a file
-// that a table names and that is not there, a split that no row has, a sample larger than what
-// there is.
+// in `skipped`; a single file, or a folder in which nothing is left, is an Error. So is a sample
+// larger than what there is.
 Dataset load_dataset(const std::filesystem::path& path, const DatasetOptions& options);
 
 // With the vocabulary of a trained model: chords that it lacks become class 0 and are counted.
@@ -78,15 +76,6 @@ Dataset load_dataset(const std::filesystem::path& path, const DatasetOptions& op
 // size is a multiple of `batch`.
 std::vector<int64_t> epoch_order(const Dataset& dataset, uint64_t seed, int epoch, int song_group,
                                  int batch);
-
-// The columns of a performance from the first that sounds to the last. Throws Error, where none
-// does as well.
-struct SoundingColumns {
-  std::vector<PitchSet> steps;
-  int64_t columns = 0, first = 0, sounding = 0;  // of the whole roll; with notes
-};
-SoundingColumns read_sounding_columns(const std::filesystem::path& path,
-                                      const RollOptions& options);
 
 // The same groups in file order: what an epoch amounts to.
 struct SongGroup {

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "midi/error.h"
+#include "midi/piece_tokens.h"
 #include "midi/shuffle.h"
 
 namespace etude::midi {
