@@ -38,7 +38,8 @@ void draw_notes(const std::vector<Note>& notes, const Columns& column, PianoRoll
   }
   for (int pitch = 0; pitch < 128; ++pitch) {
     auto& of_pitch = spans[static_cast<size_t>(pitch)];
-    std::ranges::sort(of_pitch);
+    // They are, but for notes that overlap: each was added when it was closed.
+    if (!std::ranges::is_sorted(of_pitch)) std::ranges::sort(of_pitch);
     int64_t drawn = 0;  // columns before this one are done
     for (const auto& [start, end] : of_pitch) {
       for (int64_t c = std::max(start, drawn); c < end; ++c) {

@@ -62,9 +62,10 @@ EndTimes end_times(const Score& score) {
 }
 
 Seconds TempoMap::seconds(Ticks tick) const {
-  const auto after = std::ranges::upper_bound(changes_, tick, {}, &Change::tick);
-  const Change& change = *std::prev(after);
-  return {change.time.count + change.scale * static_cast<double>((tick - change.tick).count)};
+  const Change* change = &changes_.back();
+  if (tick < change->tick)
+    change = &*std::prev(std::ranges::upper_bound(changes_, tick, {}, &Change::tick));
+  return {change->time.count + change->scale * static_cast<double>((tick - change->tick).count)};
 }
 
 }  // namespace etude::midi

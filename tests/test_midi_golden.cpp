@@ -13,6 +13,7 @@
 #include "midi/dataset.h"
 #include "midi/error.h"
 #include "midi/piano_roll.h"
+#include "midi/sha256.h"
 #include "midi/smf.h"
 #include "midi/smf_write.h"
 #include "midi/tempo.h"
@@ -100,6 +101,26 @@ TEST_CASE("rolls equal pretty_midi's, byte for byte") {
   CHECK(compare_rolls(shared("golden"), "maestro100", Pedal::compat) == 24);
   CHECK(compare_rolls(shared("golden/nopedal"), "maestro100", Pedal::off) == 20);
   CHECK(compare_rolls(shared("golden/scores"), "scores", Pedal::compat) == 12);
+}
+
+TEST_CASE("all rolls of maestro100 have pretty_midi's SHA-256: 5, 10 and 100 columns a second") {
+  ETUDE_NEEDS_SHARED("maestro100");
+  // By bench/peers/check_rolls.py --write.
+  const Json hashes = Json::parse(std::ifstream(source_folder() + "/tests/data/roll_hashes.json"));
+  int compared = 0;
+  for (const auto& [file, rolls] : hashes.items()) {
+    const auto score = read_score(shared("maestro100/" + file));
+    for (const auto& [which, hash] : rolls.items()) {
+      INFO(file << ", " << which);
+      const size_t space = which.find(' ');
+      Sha256 ours;
+      ours.add(roll_text(make_piano_roll(
+          score, {std::stod(which.substr(0, space)), pedal_named(which.substr(space + 1))})));
+      CHECK((ours.hex() == hash));
+      ++compared;
+    }
+  }
+  CHECK(compared == 600);
 }
 
 TEST_CASE("tokens, samples and hashes of maestro100: table, folder, any number of threads") {

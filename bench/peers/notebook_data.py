@@ -178,7 +178,7 @@ def run_etude(
         out = str(Path(name) / "minibatches.safetensors")
         for _ in range(repeats):
             for what, batches in (("first_minibatch", 1), ("epoch", count)):
-                words = ("dataset", etude.data, "--pedal", pedal, "--batches", str(batches), "--out", out)
+                words = ("dataset", etude.data, "--no-cache", "--pedal", pedal, "--batches", str(batches), "--out", out)
                 seconds, run = timed(lambda words=words: etude.run(*words))
                 times[what].append(seconds)
                 peak = max(peak, run.peak_mib)
