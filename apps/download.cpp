@@ -28,6 +28,7 @@ namespace etude::apps {
 namespace {
 
 namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kMegabyte = 1'000'000;
 constexpr long kMostRedirects = 5;
@@ -153,8 +154,6 @@ class Transfer {
     set(CURLOPT_USERAGENT, "etude");
     set(CURLOPT_ERRORBUFFER, message_.data());
     set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(options_.stalled_after));
-    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
-    set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(options_.stalled_after));
     set(CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(options_.limit));
     set(CURLOPT_HEADERFUNCTION, &Transfer::on_header);
     set(CURLOPT_HEADERDATA, this);
@@ -210,10 +209,17 @@ class Transfer {
 
   static int on_progress(void* self, curl_off_t total, curl_off_t, curl_off_t, curl_off_t) {
     auto& transfer = *static_cast<Transfer*>(self);
-    return transfer.guarded([&] { transfer.show(total); }) && !transfer.stop_.signal() ? 0 : 1;
+    const bool shown = transfer.guarded([&] { transfer.show(total); });
+    return shown && !transfer.stop_.signal() && !transfer.stalled() ? 0 : 1;
+  }
+
+  // libcurl's own limit of speed looks at the mean of the last seconds.
+  bool stalled() const {
+    return Clock::now() - heard_ > std::chrono::seconds(options_.stalled_after);
   }
 
   void header(std::string_view line) {
+    heard_ = Clock::now();
     if (line.starts_with("HTTP/")) {  // of a redirect's answer, or of the next
       tag_.clear(), date_.clear(), range_.clear();
       return;
@@ -230,6 +236,7 @@ class Transfer {
   }
 
   void body(std::string_view bytes) {
+    heard_ = Clock::now();
     if (!begin()) return;  // the text of an error page
     if (part_.size() + bytes.size() > options_.limit)
       refuse(fmt::format("more than {} bytes, which is more than is wanted", options_.limit));
@@ -269,6 +276,7 @@ class Transfer {
     const std::string why = message_[0] ? message_.data() : curl_easy_strerror(fault);
     switch (fault) {
       case CURLE_OPERATION_TIMEDOUT:
+      case CURLE_ABORTED_BY_CALLBACK:
         return fmt::format("nothing came for {} s", options_.stalled_after);
       case CURLE_FILESIZE_EXCEEDED:
         refuse(fmt::format("more than {} bytes, which is more than is wanted", options_.limit));
@@ -311,12 +319,13 @@ class Transfer {
   std::string tag_, date_, range_;  // headers of the last answer
   std::optional<Progress> progress_;
   std::exception_ptr thrown_;
+  Clock::time_point heard_ = Clock::now();
   bool begun_ = false, wrong_part_ = false;
 };
 
 void wait(std::chrono::milliseconds time, StopRequest& stop) {
-  const auto end = std::chrono::steady_clock::now() + time;
-  while (std::chrono::steady_clock::now() < end && !stop.signal())
+  const auto end = Clock::now() + time;
+  while (Clock::now() < end && !stop.signal())
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
 }
 

@@ -89,6 +89,7 @@ Installed fetch(const KnownDataset& dataset, const Options& options, const std::
               .retries = options.retries},
              stop);
   } catch (const Error& error) {
+    if (!std::string(error.what()).starts_with(url)) throw;  // not the network's fault
     throw Error(
         fmt::format("{} (by hand: download it elsewhere, then `etude fetch maestro --from "
                     "FILE.zip`)",

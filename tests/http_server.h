@@ -24,11 +24,11 @@ namespace etude::tests {
 
 // What is done with one request instead of answering it well.
 struct Fault {
-  int status = 0;            // this answer, with a text that is no file
-  std::string location;      // of a redirect (status 302)
-  int64_t break_after = -1;  // so many bytes of the body, then the connection is closed ...
-  bool stall = false;        // ... or left open and silent
-  int64_t declare = -1;      // Content-Length
+  int status = 0;             // this answer, with a text that is no file
+  std::string location = {};  // of a redirect (status 302)
+  int64_t break_after = -1;   // so many bytes of the body, then the connection is closed ...
+  bool stall = false;         // ... or left open and silent
+  int64_t declare = -1;       // Content-Length
   bool ignore_range = false;
   bool wrong_range = false;  // 206 with the file's beginning
 };
