@@ -8,6 +8,7 @@
 
 namespace etude::apps {
 
+void add_fetch(CLI::App& program);
 void add_info(CLI::App& program);
 void add_roll(CLI::App& program);
 void add_dataset(CLI::App& program);

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "apps/cache_folder.h"
+#include "apps/datasets.h"
 #include "apps/messages.h"
 #include "apps/number_checks.h"
 
@@ -35,7 +36,8 @@ midi::Dataset report(midi::Dataset dataset) {
 void add_source_options(CLI::App& command, DataOptions& options, bool required = true) {
   command
       .add_option("--data", options.path,
-                  "Folder of MIDI files, MAESTRO table (.csv, .json), or one MIDI file")
+                  "Folder of MIDI files, MAESTRO table (.csv, .json), one MIDI file, or "
+                  "\"maestro\": what `etude fetch maestro` has fetched")
       ->required(required);
   command.add_option("--sample", options.dataset.sample, "Use so many pieces, drawn at random")
       ->check(CLI::NonNegativeNumber);
@@ -86,11 +88,12 @@ void add_data_options_beside_checkpoint(CLI::App& command, DataOptions& options)
 }
 
 midi::Dataset load_data(const DataOptions& options) {
-  return report(midi::load_dataset(options.path, dataset_options(options, options.roll.over({}))));
+  return report(midi::load_dataset(resolve_data(options.path),
+                                   dataset_options(options, options.roll.over({}))));
 }
 
 midi::Dataset load_data(const DataOptions& options, const Checkpoint& checkpoint) {
-  return report(midi::load_dataset(options.path,
+  return report(midi::load_dataset(resolve_data(options.path),
                                    dataset_options(options, options.roll.over(checkpoint.roll)),
                                    checkpoint.vocabulary));
 }

@@ -27,12 +27,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kExamples =
-    R"(PATH is a folder of .mid and .midi files (searched below too), a MAESTRO table (.csv or .json), or one
-MIDI file.
+    R"(PATH is a folder of .mid and .midi files (searched below too), a MAESTRO table (.csv or .json), one
+MIDI file, or "maestro": what `etude fetch maestro` has fetched.
 
 Examples:
   etude dataset data/demo/midi
-  etude dataset maestro-v3.0.0/maestro-v3.0.0.csv --split train --sample 100 --seed 7
+  etude dataset maestro --split train --sample 100 --seed 7
   etude dataset data/demo/midi --json | jq .samples
   etude dataset data/demo/midi --batches 20 --out batches.safetensors
       the first 20 minibatches of epoch 0, in the order in which `etude train` takes them, as
@@ -189,7 +189,7 @@ void add_dataset(CLI::App& program) {
   command->footer(kExamples);
   const auto options = std::make_shared<Options>();
   midi::DatasetOptions& data = options->data.dataset;
-  command->add_option("PATH", options->data.path, "Folder, MAESTRO table, or MIDI file")
+  command->add_option("PATH", options->data.path, "Folder, MAESTRO table, MIDI file, or maestro")
       ->required();
   add_roll_overrides(*command, options->data.roll, "5", "compat");
   command->add_option("--sample", data.sample, "So many songs, drawn by the seed (0: all)")

@@ -26,7 +26,7 @@ unknown targets says little.
 Examples:
   etude evaluate --checkpoint out/triple/model.safetensors --data data/demo/midi
   etude evaluate --checkpoint out/m/model.safetensors --split validation --json \
-    --data maestro-v3.0.0/maestro-v3.0.0.csv)";
+    --data maestro)";
 
 struct Options {
   DeviceOptions device;

@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
   program.set_version_flag("--version", "etude " ETUDE_VERSION);
 
   using namespace etude::apps;
+  add_fetch(program);
   add_info(program);
   add_roll(program);
   add_dataset(program);

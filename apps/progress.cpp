@@ -82,15 +82,15 @@ void Progress::stay(const std::string& line) {
 }
 
 void Progress::draw(const std::string& note) {
-  const std::string facts = fmt::format("{}/{} {}{}{}{}", done_, total_, unit_,
+  const std::string of_total = total_ > 0 ? fmt::format("/{}", total_) : "";
+  const std::string facts = fmt::format("{}{} {}{}{}{}", done_, of_total, unit_,
                                         note.empty() ? "" : "  ", note, speed_and_time_left());
   if (!screen_.redraw) {
     tell(to_, fmt::format("{}: {}\n", title_, facts));
   } else {
     // A line wider than the screen would wrap and could not be drawn again.
     const int room = screen_.width - 1 - static_cast<int>(title_.size()) - kBarWidth - 6;
-    const double part =
-        static_cast<double>(done_) / static_cast<double>(std::max(total_, int64_t{1}));
+    const double part = total_ > 0 ? static_cast<double>(done_) / static_cast<double>(total_) : 0.0;
     tell(to_, fmt::format("\r{}  {}  {}\x1b[K", title_, bar(part, screen_.colour),
                           facts.substr(0, static_cast<size_t>(std::max(room, 0)))));
     on_screen_ = true;

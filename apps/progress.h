@@ -20,7 +20,7 @@ Screen screen_of(std::FILE* stream);
 
 class Progress {
  public:
-  // `unit` is what is counted, in the plural: "steps".
+  // `unit` is what is counted, in the plural: "steps". Where the total is not known, it is 0.
   Progress(std::string title, std::string unit, int64_t total, int64_t done = 0);
   Progress(std::string title, std::string unit, int64_t total, int64_t done, Screen screen,
            std::FILE* to);

@@ -31,7 +31,7 @@ every epoch), with the same minibatches and losses; the data column shows the di
 
 Examples:
   etude table --data data/demo/midi --max-steps 20 --repeats 3
-  etude table --data maestro-v3.0.0/maestro-v3.0.0.csv --sample 100 --json > table.json
+  etude table --data maestro --sample 100 --json > table.json
   etude table --data data/demo/midi --out out/demo    keeps models and records, for `etude report`
   etude table --data data/demo/midi --max-steps 20 --models rnn,triple --stack 5
   etude table --data data/demo/midi --max-steps 20 --as-published

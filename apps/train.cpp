@@ -22,7 +22,7 @@ Examples:
   etude train --model triple --data data/demo/midi --out out/triple
   etude train --model triple --data data/demo/midi --out out/triple --resume
       goes on where that run stopped, with the same numbers as if it had not
-  etude train --data maestro-v3.0.0/maestro-v3.0.0.csv --sample 100 --split train --out out/m
+  etude train --data maestro --sample 100 --split train --out out/m
   etude train --stack 5 --data data/demo/midi --out out/five --max-steps 300 --json)";
 
 struct Options {

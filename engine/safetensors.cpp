@@ -32,7 +32,7 @@ size_t dtype_bytes(const std::string& dtype) {
 }
 
 // Deep nesting would cost stack long before memory, so the parser stops at the depth of the format.
-Json parse_json(const std::string& text) {
+Json parse_json(std::string_view text) {
   bool too_deep = false;
   const auto shallow = [&](int depth, Json::parse_event_t, Json&) {
     too_deep = too_deep || depth > kDeepestJson;
@@ -49,8 +49,6 @@ void Safetensors::fail(const std::string& place, const std::string& reason) cons
 }
 
 Safetensors Safetensors::read(const std::filesystem::path& path) {
-  Safetensors file;
-  file.path_ = path;
   std::error_code error;
   if (!std::filesystem::exists(path, error))
     throw Error(path.string() + ": cannot be opened: no such file");
@@ -59,22 +57,28 @@ Safetensors Safetensors::read(const std::filesystem::path& path) {
     throw Error(path.string() + ": cannot be opened: not a regular file");
   std::ifstream in(path, std::ios::binary);
   if (!in) throw Error(path.string() + ": cannot be opened");
-  const uint64_t size = std::filesystem::file_size(path, error);
+  std::vector<char> bytes(std::filesystem::file_size(path));
+  in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!in) throw Error(path.string() + ": could not be read to its end");
+  return parse(std::move(bytes), path);
+}
+
+Safetensors Safetensors::parse(std::vector<char> bytes, const std::filesystem::path& path) {
+  Safetensors file;
+  file.path_ = path;
+  const uint64_t size = bytes.size();
   uint64_t header_size = 0;
-  if (error || size < sizeof header_size)
+  if (size < sizeof header_size)
     file.fail("byte 0", fmt::format("a safetensors file has at least 8 bytes, this one {}", size));
-  in.read(reinterpret_cast<char*>(&header_size), sizeof header_size);
+  std::memcpy(&header_size, bytes.data(), sizeof header_size);
   if (header_size > kLargestHeader || header_size > size - sizeof header_size)
     file.fail("byte 0", fmt::format("not a safetensors file, or cut short: a header of {} bytes in "
                                     "a file of {}",
                                     header_size, size));
-  std::string header(header_size, '\0');
-  in.read(header.data(), static_cast<std::streamsize>(header_size));
-  file.data_.resize(size - sizeof header_size - header_size);
-  in.read(file.data_.data(), static_cast<std::streamsize>(file.data_.size()));
-  if (!in) file.fail("header", "the file could not be read to its end");
+  file.bytes_ = std::move(bytes);
+  file.data_begin_ = sizeof header_size + header_size;
   try {
-    file.parse_header(header);
+    file.parse_header({file.bytes_.data() + sizeof header_size, header_size});
   } catch (const nlohmann::json::exception& problem) {
     file.fail("header", problem.what());
   }
@@ -82,7 +86,7 @@ Safetensors Safetensors::read(const std::filesystem::path& path) {
   return file;
 }
 
-void Safetensors::parse_header(const std::string& header) {
+void Safetensors::parse_header(std::string_view header) {
   const Json json = parse_json(header);
   if (!json.is_object()) fail("header", "it is not a JSON object");
   for (const auto& [name, value] : json.items()) {
@@ -96,7 +100,7 @@ void Safetensors::parse_header(const std::string& header) {
     if (!expected) fail("tensor " + name, "unknown type " + entry.dtype);
     for (const auto& size : value.at("shape")) {
       const uint64_t extent = size.is_number_unsigned() ? size.get<uint64_t>() : kLargestExtent;
-      if (extent >= kLargestExtent || (extent && expected > data_.size() / extent))
+      if (extent >= kLargestExtent || (extent && expected > data_size() / extent))
         fail("tensor " + name, "its shape does not fit in the file");
       expected *= extent;
       entry.shape.push_back(static_cast<int64_t>(extent));
@@ -107,9 +111,9 @@ void Safetensors::parse_header(const std::string& header) {
       fail("tensor " + name, "its data_offsets are not two numbers");
     entry.begin = offsets[0].get<size_t>();
     entry.end = offsets[1].get<size_t>();
-    if (entry.begin > entry.end || entry.end > data_.size())
+    if (entry.begin > entry.end || entry.end > data_size())
       fail("tensor " + name, fmt::format("it ends at byte {} of {}: the file is cut short or lies",
-                                         entry.end, data_.size()));
+                                         entry.end, data_size()));
     if (entry.end - entry.begin != expected)
       fail("tensor " + name, fmt::format("{} bytes for the shape {} of {}", entry.end - entry.begin,
                                          to_string(entry.shape), entry.dtype));
@@ -126,7 +130,7 @@ void Safetensors::check_no_holes() const {
     if (begin != end) fail(fmt::format("data byte {}", end), "a hole or an overlap of tensors");
     end = next;
   }
-  if (end != data_.size()) fail(fmt::format("data byte {}", end), "bytes that belong to no tensor");
+  if (end != data_size()) fail(fmt::format("data byte {}", end), "bytes that belong to no tensor");
 }
 
 const std::string& Safetensors::metadata(const std::string& key) const {
@@ -149,7 +153,7 @@ void Safetensors::copy(const std::string& name, const Shape& shape, float* to) c
   if (entry.shape != shape)
     fail("tensor " + name,
          fmt::format("its shape is {}, not {}", to_string(entry.shape), to_string(shape)));
-  std::memcpy(to, data_.data() + entry.begin, entry.end - entry.begin);
+  std::memcpy(to, data() + entry.begin, entry.end - entry.begin);
   const auto odd =
       std::find_if_not(to, to + count(shape), [](float v) { return std::isfinite(v); });
   if (odd != to + count(shape))

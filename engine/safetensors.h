@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/tensor.h"
@@ -17,6 +18,8 @@ class Safetensors {
  public:
   // Throws Error "FILE: header: reason" or "FILE: tensor NAME: reason".
   static Safetensors read(const std::filesystem::path& path);
+  // The same of a file's bytes; `path` is for messages.
+  static Safetensors parse(std::vector<char> bytes, const std::filesystem::path& path);
 
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   // Throws where there is no such entry.
@@ -31,16 +34,20 @@ class Safetensors {
   struct Entry {
     std::string dtype;
     Shape shape;
-    size_t begin, end;  // in data_
+    size_t begin, end;  // in data()
   };
-  void parse_header(const std::string& header);
+  void parse_header(std::string_view header);
   void check_no_holes() const;
   [[noreturn]] void fail(const std::string& place, const std::string& reason) const;
 
   std::filesystem::path path_;
   std::map<std::string, std::string> metadata_;
   std::map<std::string, Entry> entries_;
-  std::vector<char> data_;
+  const char* data() const { return bytes_.data() + data_begin_; }
+  size_t data_size() const { return bytes_.size() - data_begin_; }
+
+  std::vector<char> bytes_;  // the whole file
+  size_t data_begin_ = 0;
 };
 
 // One to be written; `dtype` is the format's name of the type of what `data` points to.

@@ -1,15 +1,12 @@
 #include "engine/tape.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <utility>
 
 #include "engine/error.h"
 
 namespace etude {
-
-std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 void Tape::begin(Mode mode, const Randomness& randomness) {
   mode_ = mode;

@@ -29,10 +29,9 @@ std::string lower_extension(const std::filesystem::path& path) {
   return extension;
 }
 
-std::string read_text(const std::filesystem::path& path) {
-  const auto bytes = read_file(path, kMaxTableBytes);
-  std::string text(bytes.begin(), bytes.end());
-  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+std::string_view text_of(std::span<const uint8_t> bytes) {
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   return text;
 }
 
@@ -104,9 +103,7 @@ class CsvReader {
   int line_ = 1;
 };
 
-std::vector<TableRow> read_csv(const std::filesystem::path& path) {
-  const std::string name = path.string();
-  const std::string text = read_text(path);
+std::vector<TableRow> parse_csv(std::string_view text, const std::string& name) {
   CsvReader reader(text, name);
   Record head;
   if (!reader.next(head)) throw Error(name, "line 1: the table is empty");
@@ -182,11 +179,10 @@ std::vector<TableRow> rows_of_array(const Json& table, const std::string& name) 
   return rows;
 }
 
-std::vector<TableRow> read_json(const std::filesystem::path& path) {
-  const std::string name = path.string();
+std::vector<TableRow> parse_json(std::string_view text, const std::string& name) {
   Json table;
   try {
-    table = Json::parse(read_text(path));
+    table = Json::parse(text);
   } catch (const Json::parse_error& error) {
     throw Error::at(name, error.byte, "not JSON");
   }
@@ -216,11 +212,15 @@ bool is_csv_table(const std::filesystem::path& path) {
 }
 
 std::vector<TableRow> read_table(const std::filesystem::path& path) {
-  auto rows = lower_extension(path) == ".json" ? read_json(path) : read_csv(path);
-  if (rows.empty()) throw Error(path.string(), "the table has no rows");
+  return parse_table(read_file(path, kMaxTableBytes), path.string());
+}
+
+std::vector<TableRow> parse_table(std::span<const uint8_t> bytes, const std::string& name) {
+  const bool json = lower_extension(name) == ".json";
+  auto rows = json ? parse_json(text_of(bytes), name) : parse_csv(text_of(bytes), name);
+  if (rows.empty()) throw Error(name, "the table has no rows");
   for (const TableRow& row : rows) {
-    if (row.midi_filename.empty())
-      throw Error(path.string(), row.place + ": midi_filename is empty");
+    if (row.midi_filename.empty()) throw Error(name, row.place + ": midi_filename is empty");
   }
   return rows;
 }

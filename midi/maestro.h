@@ -5,7 +5,9 @@
 // JSON (v3: columns of {"row": value}; v1 and v2: an array of rows). Only midi_filename must be
 // there.
 
+#include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,5 +26,7 @@ bool is_csv_table(const std::filesystem::path& path);
 // In the table's order. Throws Error naming the table, the place and the fault; the MIDI files
 // themselves are not looked for.
 std::vector<TableRow> read_table(const std::filesystem::path& path);
+// The same of a table's bytes; `name` says whether they are CSV or JSON, and is for messages.
+std::vector<TableRow> parse_table(std::span<const uint8_t> bytes, const std::string& name);
 
 }  // namespace etude::midi

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Makes fuzz/seeds again: one small file for each thing that a reader knows."""
+
+import json
+import pathlib
+import struct
+import zipfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+SEEDS = HERE / "seeds"
+
+
+def write(target, name, data):
+    folder = SEEDS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def chunk(name, data):
+    return name + struct.pack(">I", len(data)) + data
+
+
+def smf(form, division, *tracks):
+    head = chunk(b"MThd", struct.pack(">HHh", form, len(tracks), division))
+    return head + b"".join(chunk(b"MTrk", track) for track in tracks)
+
+
+END = b"\x00\xff\x2f\x00"
+TEMPO = b"\x00\xff\x51\x03\x07\xa1\x20"
+NOTE = b"\x00\x90\x3c\x40\x60\x80\x3c\x40"
+
+
+def midi():
+    running = b"\x00\x90\x3c\x40\x60\x3c\x00\x00\x40\x40\x60\x40\x00"
+    pedal = b"\x00\xb0\x40\x7f\x00\x90\x3c\x40\x20\x80\x3c\x40\x20\xb0\x40\x00"
+    bends = b"\x00\x90\x3c\x40\x10\xe0\x00\x7f\x10\xe0\x00\x40\x10\x80\x3c\x40"
+    others = b"\x00\xc0\x05\x00\xa0\x3c\x10\x00\xd0\x20" + NOTE
+    drums = b"\x00\x99\x24\x40\x60\x89\x24\x40"
+    sysex = b"\x00\xf0\x03\x7e\x7f\xf7\x00\xf7\x02\x01\x02" + NOTE
+    marks = (b"\x00\xff\x03\x01A\x00\xff\x58\x04\x04\x02\x18\x08\x00\xff\x59\x02\xfd\x00"
+             b"\x00\xff\x7f\x03abc\x81\x48\xff\x51\x03\x03\xd0\x90" + NOTE)
+    twice = b"\x00\x90\x3c\x40\x10\x90\x3c\x50\x10\x80\x3c\x40\x00\x90\x3c\x40\x00\x80\x3c\x00"
+    stray = b"\x00\xf1\x01\x00\xf2\x01\x02\x00\xf8" + NOTE
+    files = {
+        "format0": smf(0, 480, TEMPO + NOTE + END),
+        "format1": smf(1, 96, TEMPO + END, NOTE + END, drums + END),
+        "format2": smf(2, 24, TEMPO + NOTE + END, NOTE + END),
+        "smpte": smf(0, -25 * 256 + 40, NOTE + END),
+        "running_status": smf(0, 480, running + END),
+        "pedal": smf(0, 480, pedal + END),
+        "bends": smf(0, 480, bends + END),
+        "other_messages": smf(0, 480, others + END),
+        "sysex": smf(0, 480, sysex + END),
+        "meta": smf(1, 480, marks + END),
+        "notes_twice": smf(0, 480, twice + END),
+        "stray_messages": smf(0, 480, stray + END),
+        "no_end": smf(0, 480, NOTE),
+        "unknown_chunk": smf(0, 480, NOTE + END) + chunk(b"XFIH", b"abc"),
+        "cut_short": smf(0, 480, NOTE + NOTE + END)[:-7],
+        "long_delta": smf(0, 1, b"\xff\xff\xff\x7f\x90\x3c\x40\x60\x80\x3c\x40" + END),
+    }
+    file = files["format0"]
+    files["riff"] = b"RIFF" + struct.pack("<I", len(file) + 12) + b"RMIDdata" + struct.pack(
+        "<I", len(file)) + file
+    for name, data in files.items():
+        write("midi", name + ".mid", data)
+    demo = HERE.parent / "data/demo/midi/chopin__prelude_op_28_no_7.mid"
+    write("midi", "prelude.mid", demo.read_bytes())
+
+
+def table():
+    head = "canonical_composer,canonical_title,split,year,midi_filename,audio_filename,duration\n"
+    rows = ['A,"B, ""C""",train,2004,2004/a.midi,a.wav,1.5', "D,E,test,2006,2006/b.midi,b.wav,2"]
+    write("table", "table.csv", (head + "\n".join(rows) + "\n").encode())
+    write("table", "windows.csv", b"\xef\xbb\xbf" + (head + "\r\n".join(rows)).encode())
+    write("table", "short.csv", b'midi_filename\n"a\nb"\n\nc\n')
+    write("table", "open_quote.csv", b'midi_filename\n"a\n')
+    columns = {"midi_filename": {"0": "a.midi", "1": "b.midi"}, "split": {"1": "test", "0": "train"},
+               "canonical_composer": {"0": "A"}, "canonical_title": {}}
+    write("table", "columns.json", json.dumps(columns).encode())
+    array = [{"midi_filename": "a.midi", "split": "train", "canonical_title": "B \u00fc"}]
+    write("table", "array.json", json.dumps(array).encode())
+
+
+def archive():
+    date = (1980, 1, 1, 0, 0, 0)
+
+    def made(name, entries, comment=b""):
+        path = SEEDS / "archive" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(path, "w") as file:
+            file.comment = comment
+            for entry, data, method, mode in entries:
+                info = zipfile.ZipInfo(entry, date)
+                info.compress_type = method
+                info.external_attr = mode << 16
+                file.writestr(info, data)
+
+    stored, deflated = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+    made("stored.zip", [("mimetype", b"text", stored, 0o100644)])
+    made("deflated.zip", [("a/b.txt", b"x" * 300, deflated, 0o100644), ("a/c", b"", stored, 0)])
+    made("folders.zip", [("a/", b"", stored, 0o040755), ("a/b", b"b", stored, 0o100644)])
+    made("link.zip", [("a", b"/etc", stored, 0o120777)])
+    made("outside.zip", [("../a", b"a", stored, 0o100644)])
+    made("bzip2.zip", [("a", b"abcabcabc", zipfile.ZIP_BZIP2, 0o100644)])
+    made("comment.zip", [("\u00fc", b"u", stored, 0o100644)], b"a comment")
+
+
+def safetensors():
+    def made(name, header, data):
+        text = json.dumps(header, separators=(",", ":")).encode()
+        write("safetensors", name, struct.pack("<Q", len(text)) + text + data)
+
+    made("two.safetensors", {
+        "__metadata__": {"format": "etude"},
+        "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+        "b": {"dtype": "I32", "shape": [1, 1], "data_offsets": [8, 12]},
+    }, struct.pack("<ffi", 1, 2, 3))
+    made("infinite.safetensors", {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}},
+         struct.pack("<f", float("inf")))
+    made("scalar.safetensors", {"a": {"dtype": "F32", "shape": [], "data_offsets": [0, 4]}},
+         struct.pack("<f", 1))
+    made("empty.safetensors", {"a": {"dtype": "BF16", "shape": [0, 3], "data_offsets": [0, 0]}}, b"")
+    made("hole.safetensors", {"a": {"dtype": "U8", "shape": [1], "data_offsets": [1, 2]}}, b"ab")
+
+
+if __name__ == "__main__":
+    midi()
+    table()
+    archive()
+    safetensors()
