@@ -401,9 +401,9 @@ TEST_CASE("the cache is where the XDG specification has it") {
   const Cache cache;
   setenv("XDG_CACHE_HOME", "relative", 1);
   setenv("HOME", "/home/someone", 1);
-  CHECK(apps::cache_folder() == "/home/someone/.cache/etude");
+  CHECK(apps::fetched_folder() == "/home/someone/.cache/etude");
   setenv("XDG_CACHE_HOME", "/elsewhere", 1);
-  CHECK(apps::cache_folder() == "/elsewhere/etude");
+  CHECK(apps::fetched_folder() == "/elsewhere/etude");
   CHECK(apps::resolve_data("maestro/") == "maestro/");
   CHECK(apps::resolve_data("a/maestro") == "a/maestro");
   CHECK_THROWS_AS(apps::resolve_data("maestro"), Error);
