@@ -3,11 +3,10 @@
 // What the parts of the MusicXML reader hand to one another: a piece with its measures in written
 // order, before repeats are unfolded.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,28 +34,28 @@ class Findings {
 struct Note {
   Moment start, end;  // from the measure's start
   int pitch = 0;      // 0..127
-  int velocity = 0;   // 0: what the dynamics in force say
+  int velocity = 0;   // 1..127
   int voice = 0, staff = 0, instrument = 0;  // staff from 0; index in Part::instruments
   bool tie_start = false, tie_stop = false;
   int line = 0;
 };
 
-enum class MarkKind { tempo, time, key, program, dynamics, accent };
+enum class MarkKind { tempo, time, key, program };
 
-// Something that holds from its position on (accent: at its position alone).
+// Something that holds from its position on.
 struct Mark {
   MarkKind kind;
   int64_t at = 0;  // units from the measure's start
   int staff = -1;  // of a key; -1: all of the part
   // tempo: microseconds a quarter. time: numerator, log2 of the denominator. key: fifths, minor.
-  // program: instrument, program. dynamics, accent: velocity.
+  // program: index in Part::instruments, program.
   int a = 0, b = 0;
 };
 
 struct Measure {
-  std::vector<Note> notes;
-  std::vector<Mark> marks;
-  int64_t length = 0;         // the furthest position in it
+  std::vector<Note> notes;  // by start
+  std::vector<Mark> marks;  // by position
+  int64_t length = 0;          // the furthest position in it
   int64_t time_signature = 0;  // what the time signature in force says; 0: none
 };
 
@@ -71,8 +70,8 @@ struct Part {
   std::string id, name;
   std::vector<Instrument> instruments;  // at least one
   int staves = 1;
-  std::vector<Measure> measures;
   bool percussion = false;
+  std::vector<Measure> measures;  // as many in every part
 };
 
 // What a measure does to the order in which measures are played; of all parts together. Marks act at

@@ -37,12 +37,12 @@ std::vector<Ending> find_endings(const std::vector<Signs>& signs) {
     while (to < endings.size() && endings[to].first == endings[to - 1].last + 1) ++to;
     int passes = 1;
     for (size_t k = from; k < to; ++k) {
-      passes = std::max(passes, *std::ranges::max_element(endings[k].numbers));
+      const int times = signs[endings[k].last].backward;
+      passes = std::max({passes, std::ranges::max(endings[k].numbers), times > 2 ? times : 0});
     }
-    // What leads back from a lone first ending is heard again without it.
-    const int back = signs[endings[to - 1].last].backward;
-    if (to == from + 1 && back > 0 && passes < kMaxPasses) ++passes;
-    passes = std::max(passes, back > 2 ? back : 0);
+    // What leads back from a lone ending is heard again without it.
+    if (to == from + 1 && signs[endings[from].last].backward > 0)
+      passes = std::max(passes, std::ranges::max(endings[from].numbers) + 1);
     for (size_t k = from; k < to; ++k) {
       endings[k].group_end = endings[to - 1].last;
       endings[k].group_passes = passes;
