@@ -5,10 +5,10 @@
 // 4.0 are read alike. Nothing is fetched, no entity is expanded.
 //
 // The Score has format 1 and one track for each staff of each part, in the file's order, so that a
-// piano's hands stay apart; tempi and time signatures stand in track 0, key signatures in the tracks
-// that they hold for. Ticks per quarter note are the lcm of all <divisions>, times what grace notes
-// need, so that every position is exact; where that is beyond 32767, positions are rounded from exact
-// ones and Score::found says so.
+// piano's hands stay apart; tempi and time signatures stand in track 0, key signatures in the
+// tracks that they hold for. Ticks per quarter note are the lcm of all <divisions>, times what
+// grace notes need, so that every position is exact; where that is beyond 32767, positions are
+// rounded from exact ones and Score::found says so.
 //
 // What sounds, and when:
 // * Repeats, endings, D.C., D.S., Fine and Coda are written out (musicxml_model.h: play_order).
@@ -21,9 +21,11 @@
 //   it: half of it in equal parts (2/3 of a dotted note, 4/7 of a double-dotted); with a slash a
 //   32nd note each, at most half. Those that none follows in the measure, or that say
 //   steal-time-previous, take it from the note before.
-// * A cue note is silent, except where MuseScore before version 4 wrote the file: it wrote <cue/> for
+// * A cue note is silent, except where MuseScore before version 4 wrote the file: it wrote <cue/>
+// for
 //   every note drawn small. Hidden notes (print-object="no") sound.
-// * In one track, channel and pitch, notes of two voices struck at once are one, the longest; a note
+// * In one track, channel and pitch, notes of two voices struck at once are one, the longest; a
+// note
 //   struck while another sounds ends that, and lasts as long as the longer of both.
 // * <pitch> sounds as written but for <transpose>; quarter tones are rounded away from zero.
 //   <unpitched> sounds as its instrument's <midi-unpitched>, or not at all.
@@ -33,8 +35,8 @@
 // ppp 16, pp 33, p 49, mp 64, mf 80, f 96, ff 112, fff.. 126, n 1; in all staves of the part from
 // there on, 80 before the first. sf, sfz, fz, rf and the like are 112 (sff 126) for what is struck
 // at that moment; fp, sfp, pf mark the moment by their first letter and what follows by their last.
-// Tempo: <sound tempo>, else <metronome> with a number. Program and channel: <midi-instrument>; a part
-// without gets a channel of its own, percussion the tenth.
+// Tempo: <sound tempo>, else <metronome> with a number. Program and channel: <midi-instrument>; a
+// part without gets a channel of its own, percussion the tenth.
 
 #include <cstddef>
 #include <cstdint>
@@ -46,8 +48,8 @@
 
 namespace etude::midi {
 
-// Beside those of smf.h (file size, events with all repeats written out, tracks): how much markup one
-// file may hold, and how many quarter notes one piece may last.
+// Beside those of smf.h (file size, events with all repeats written out, tracks): how much markup
+// one file may hold, and how many quarter notes one piece may last.
 inline constexpr size_t kMaxTags = size_t{8} << 20;
 inline constexpr int64_t kMaxQuarters = int64_t{1} << 20;
 

@@ -16,6 +16,7 @@ using Wide = __int128;
 
 constexpr int kMaxTicksPerQuarter = 32767;
 constexpr int kRoundedTicksPerQuarter = 30240;  // 2^5 3^3 5 7
+constexpr size_t kMaxOpenTies = 512;            // in a part at once
 constexpr int kDrums = 9;
 constexpr int kDefaultTempo = 500'000;  // microseconds a quarter, before the first mark
 
@@ -78,7 +79,8 @@ class Writer {
     play(order);
     for (size_t track = 0; track < tracks_; ++track) finish(track);
     if (lone_stops_ > 0)
-      found_.add(lone_line_, fmt::format("{} ties end without a start (the first one here)", lone_stops_));
+      found_.add(lone_line_,
+                 fmt::format("{} ties end without a start (the first one here)", lone_stops_));
   }
 
  private:
@@ -99,7 +101,8 @@ class Writer {
     }
     if (units > kMaxTicksPerQuarter) {
       ticks_ = kRoundedTicksPerQuarter;
-      found_.add(1, fmt::format("positions are {} parts of a quarter note, rounded to {}", units, ticks_));
+      found_.add(
+          1, fmt::format("positions are {} parts of a quarter note, rounded to {}", units, ticks_));
     } else if (units * parts > kMaxTicksPerQuarter) {
       ticks_ = units * (kMaxTicksPerQuarter / units);
       found_.add(1, fmt::format("grace notes rounded to {} ticks a quarter note", ticks_));
@@ -128,7 +131,8 @@ class Writer {
       int own = -1;  // of this part's instruments that have none
       auto& channels = channels_.emplace_back();
       for (const Instrument& instrument : part.instruments) {
-        if (instrument.channel < 0 && own < 0) own = part.percussion ? kDrums : free_channel(taken, next);
+        if (instrument.channel < 0 && own < 0)
+          own = part.percussion ? kDrums : free_channel(taken, next);
         channels.push_back(instrument.channel < 0 ? own : instrument.channel);
       }
     }
@@ -157,7 +161,8 @@ class Writer {
       const auto has_time = [&] { return !lines_[1].changes.empty(); };
       const bool time_known = has_time();
       each_mark(piece_.parts[p], [&](size_t measure, const Mark& mark) {
-        if (mark.kind == MarkKind::tempo) lines_[0].changes.push_back({measure, mark.at, mark.a, 0});
+        if (mark.kind == MarkKind::tempo)
+          lines_[0].changes.push_back({measure, mark.at, mark.a, 0});
         if (mark.kind == MarkKind::time && !time_known)
           lines_[1].changes.push_back({measure, mark.at, mark.a, mark.b});
       });
@@ -196,7 +201,8 @@ class Writer {
         continue;  // the first instrument on a channel speaks for it
       }
       Line line{MarkKind::program, first_track_[p], channel};
-      if (part.instruments[i].program >= 0) line.changes.push_back({0, 0, part.instruments[i].program, 0});
+      if (part.instruments[i].program >= 0)
+        line.changes.push_back({0, 0, part.instruments[i].program, 0});
       each_mark(part, [&](size_t measure, const Mark& mark) {
         if (mark.kind == MarkKind::program && channels_[p][static_cast<size_t>(mark.a)] == channel)
           line.changes.push_back({measure, mark.at, mark.b, 0});
@@ -233,11 +239,12 @@ class Writer {
       }
       start += piece_.lengths[m];
       if (start > kMaxQuarters * piece_.units) {
-        throw LimitError(score_.name, fmt::format("line {}: more than {} quarter notes are not read",
-                                                  piece_.signs[m].line, kMaxQuarters));
+        throw LimitError(score_.name,
+                         fmt::format("line {}: more than {} quarter notes are not read",
+                                     piece_.signs[m].line, kMaxQuarters));
       }
     }
-    end_ = tick(start, {});
+    end_ = std::max(end_, tick(start, {}));
   }
 
   // After a jump: what held where the measure stands in writing.
@@ -282,6 +289,7 @@ class Writer {
     const int64_t begin_unit = start + note.start.unit + note.start.num / note.start.den;
     const int64_t end_unit = start + note.end.unit + note.end.num / note.end.den;
     const int64_t end = tick(start, note.end);
+    end_ = std::max(end_, end);
     auto& open = open_[p];
     std::erase_if(open, [&](const OpenTie& tie) { return tie.end < begin_unit - tolerance(); });
     if (note.tie_stop) {
@@ -302,8 +310,9 @@ class Writer {
                                 channels_[p][static_cast<size_t>(note.instrument)], note.pitch,
                                 note.velocity});
     count(2);
-    if (note.tie_start)
-      open.push_back({end_unit, note.pitch, note.voice, note.staff, track, sounding_[track].size() - 1});
+    if (note.tie_start && open.size() < kMaxOpenTies)
+      open.push_back(
+          {end_unit, note.pitch, note.voice, note.staff, track, sounding_[track].size() - 1});
   }
 
   // Ties bridge what rounding of durations opens: a 128th note.
@@ -349,14 +358,14 @@ class Writer {
       if (note.velocity == 0) continue;
       add_note(track, note, note.start, EventKind::note_on, note.velocity);
       add_note(track, note, note.end, EventKind::note_off, 0);
-      end_ = std::max(end_, note.end);
     }
     auto& events = score_.tracks[track].events;
     std::ranges::stable_sort(events, [](const Event& x, const Event& y) {
       return std::pair(x.tick, rank(x)) < std::pair(y.tick, rank(y));
     });
-    const int64_t end = std::max(end_, events.empty() ? 0 : events.back().tick);
-    events.push_back({.tick = end, .kind = EventKind::meta, .a = meta::end_of_track});
+    events.push_back({.tick = std::max(end_, events.empty() ? 0 : events.back().tick),
+                      .kind = EventKind::meta,
+                      .a = meta::end_of_track});
   }
 
   void add_note(size_t track, const Sounding& note, int64_t when, EventKind kind, int velocity) {
@@ -392,13 +401,13 @@ class Writer {
   Score& score_;
   Findings& found_;
   size_t tracks_ = 0;
-  std::vector<size_t> first_track_;           // by part
-  std::vector<std::vector<int>> channels_;    // by part and instrument
-  std::vector<Line> lines_;                   // tempo, time, then keys and programs
+  std::vector<size_t> first_track_;              // by part
+  std::vector<std::vector<int>> channels_;       // by part and instrument
+  std::vector<Line> lines_;                      // tempo, time, then keys and programs
   std::vector<std::vector<Sounding>> sounding_;  // by track
-  std::vector<std::vector<OpenTie>> open_;    // by part
-  int64_t ticks_ = 0;                         // a quarter note
-  int64_t end_ = 0;                           // tick
+  std::vector<std::vector<OpenTie>> open_;       // by part
+  int64_t ticks_ = 0;                            // a quarter note
+  int64_t end_ = 0;                              // tick
   size_t events_ = 0;
   int64_t lone_stops_ = 0;
   int lone_line_ = 0;

@@ -32,9 +32,9 @@ class Findings {
 };
 
 struct Note {
-  Moment start, end;  // from the measure's start
-  int pitch = 0;      // 0..127
-  int velocity = 0;   // 1..127
+  Moment start, end;                         // from the measure's start
+  int pitch = 0;                             // 0..127
+  int velocity = 0;                          // 1..127
   int voice = 0, staff = 0, instrument = 0;  // staff from 0; index in Part::instruments
   bool tie_start = false, tie_stop = false;
   int line = 0;
@@ -53,8 +53,8 @@ struct Mark {
 };
 
 struct Measure {
-  std::vector<Note> notes;  // by start
-  std::vector<Mark> marks;  // by position
+  std::vector<Note> notes;     // by start
+  std::vector<Mark> marks;     // by position
   int64_t length = 0;          // the furthest position in it
   int64_t time_signature = 0;  // what the time signature in force says; 0: none
 };
@@ -74,13 +74,13 @@ struct Part {
   std::vector<Measure> measures;  // as many in every part
 };
 
-// What a measure does to the order in which measures are played; of all parts together. Marks act at
-// the measure's end, but for segno, coda and the forward repeat, which mark its start.
+// What a measure does to the order in which measures are played; of all parts together. Marks act
+// at the measure's end, but for segno, coda and the forward repeat, which mark its start.
 struct Signs {
   bool forward = false;
-  int backward = 0;              // how often in all it is played; 0: no backward repeat
-  std::vector<int> ending;       // numbers of an ending that begins here
-  bool ending_stops = false;     // (stop or discontinue)
+  int backward = 0;           // how often in all it is played; 0: no backward repeat
+  std::vector<int> ending;    // numbers of an ending that begins here
+  bool ending_stops = false;  // (stop or discontinue)
   std::optional<std::string> segno, coda, tocoda, dalsegno;  // names
   bool dacapo = false, fine = false;
   int line = 0;
@@ -95,17 +95,17 @@ struct Piece {
   std::vector<int64_t> lengths;  // by measure, in units
 };
 
-// Bytes in any encoding that the reader knows, as UTF-8 without byte order mark, the DOCTYPE blanked
-// out, lines kept.
+// Bytes in any encoding that the reader knows, as UTF-8 without byte order mark, the DOCTYPE
+// blanked out, lines kept.
 std::string utf8_text(std::span<const uint8_t> bytes, const std::string& name, Findings& found);
 
 // Throws Error naming the line.
 Piece read_piece(const std::string& text, const std::string& name, Findings& found);
 
-// Indices of measures in the order in which they sound. A section between repeats is played as often
-// as its backward repeat says (twice), or as its endings' numbers ask for; an ending when its numbers
-// have the pass. D.C. and D.S. are obeyed once each, after the repeats of their measure; from then on
-// repeats are not taken, the last endings are played, and To Coda and Fine act.
+// Indices of measures in the order in which they sound. A section between repeats is played as
+// often as its backward repeat says (twice), or as its endings' numbers ask for; an ending when its
+// numbers have the pass. D.C. and D.S. are obeyed once each, after the repeats of their measure;
+// from then on repeats are not taken, the last endings are played, and To Coda and Fine act.
 // LimitError beyond `limit` measures.
 std::vector<size_t> play_order(const std::vector<Signs>& signs, size_t limit,
                                const std::string& name, Findings& found);

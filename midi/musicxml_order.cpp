@@ -11,8 +11,8 @@ namespace {
 
 constexpr size_t kNone = std::numeric_limits<size_t>::max();
 
-// An ending (volta bracket) over measures [first, last]. Endings that follow one another directly are
-// a group: the alternatives of one section.
+// An ending (volta bracket) over measures [first, last]. Endings that follow one another directly
+// are a group: the alternatives of one section.
 struct Ending {
   size_t first, last;
   std::vector<int> numbers;
@@ -129,7 +129,8 @@ class Player {
     pass_ = 1;
   }
 
-  // The measure with that name of a sign, from `from` on if there is one; else any with such a sign.
+  // The measure with that name of a sign, from `from` on if there is one; else any with such a
+  // sign.
   size_t find(std::optional<std::string> Signs::*sign, const std::string& name, size_t from) const {
     size_t any = kNone;
     for (size_t k = 0; k < signs_.size(); ++k) {

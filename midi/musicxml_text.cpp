@@ -83,8 +83,8 @@ std::string from_latin1(std::string_view text) {
   return out;
 }
 
-// The end of the document type declaration that begins at `at`: past its internal subset and what is
-// quoted there; npos if it does not end.
+// The end of the document type declaration that begins at `at`: past its internal subset and what
+// is quoted there; npos if it does not end.
 size_t doctype_end(std::string_view text, size_t at) {
   int brackets = 0;
   for (size_t i = at; i < text.size(); ++i) {
