@@ -46,6 +46,15 @@ struct OpenTie {
   size_t track, index;  // in sounding_
 };
 
+// What is told once, with its number and the first line.
+struct Tally {
+  int64_t count = 0;
+  int first_line = 0;
+  void add(int line) {
+    if (count++ == 0) first_line = line;
+  }
+};
+
 // Before what sorts later on one tick: signatures and tempi, programs, note-offs, note-ons.
 int rank(const Event& event) {
   if (event.kind == EventKind::meta) return 0;
@@ -78,12 +87,16 @@ class Writer {
     name_tracks();
     play(order);
     for (size_t track = 0; track < tracks_; ++track) finish(track);
-    if (lone_stops_ > 0)
-      found_.add(lone_line_,
-                 fmt::format("{} ties end without a start (the first one here)", lone_stops_));
+    tell(lone_stops_, "ties end without a start: struck");
+    tell(lone_starts_, "ties begin without a stop: continued by the next note");
   }
 
  private:
+  void tell(const Tally& tally, const char* what) {
+    if (tally.count > 0)
+      found_.add(tally.first_line, fmt::format("{} {} (the first one here)", tally.count, what));
+  }
+
   void choose_ticks() {
     const int64_t units = piece_.units;
     int64_t parts = 1;  // of a unit
@@ -292,18 +305,16 @@ class Writer {
     end_ = std::max(end_, end);
     auto& open = open_[p];
     std::erase_if(open, [&](const OpenTie& tie) { return tie.end < begin_unit - tolerance(); });
-    if (note.tie_stop) {
-      const auto tie = continued(open, note, begin_unit);
-      if (tie != open.end()) {
-        Sounding& sounding = sounding_[tie->track][tie->index];
-        sounding.end = std::max(sounding.end, end);
-        tie->end = end_unit;
-        tie->voice = note.voice;
-        if (!note.tie_start) open.erase(tie);
-        return;
-      }
-      if (lone_stops_++ == 0) lone_line_ = note.line;
+    if (const auto tie = continued(open, note, begin_unit); tie != open.end()) {
+      Sounding& sounding = sounding_[tie->track][tie->index];
+      sounding.end = std::max(sounding.end, end);
+      tie->end = end_unit;
+      tie->voice = note.voice;
+      if (!note.tie_start) open.erase(tie);
+      if (!note.tie_stop) lone_starts_.add(note.line);
+      return;
     }
+    if (note.tie_stop) lone_stops_.add(note.line);
     const size_t track = first_track_[p] + static_cast<size_t>(note.staff);
     const int64_t begin = tick(start, note.start);
     sounding_[track].push_back({begin, std::max(end, begin + 1),
@@ -318,7 +329,8 @@ class Writer {
   // Ties bridge what rounding of durations opens: a 128th note.
   int64_t tolerance() const { return piece_.units / 32; }
 
-  // Of its voice, else of its staff, else any of its pitch.
+  // For a stop: of its voice, else of its staff, else any of its pitch. Some programs leave the
+  // stop out: within a voice or a staff the start is enough.
   std::vector<OpenTie>::iterator continued(std::vector<OpenTie>& open, const Note& note,
                                            int64_t begin) const {
     auto best = open.end();
@@ -326,6 +338,7 @@ class Writer {
     for (auto tie = open.begin(); tie != open.end(); ++tie) {
       if (tie->pitch != note.pitch || std::abs(tie->end - begin) > tolerance()) continue;
       const int likeness = 2 * (tie->voice == note.voice) + (tie->staff == note.staff);
+      if (!note.tie_stop && (likeness == 0 || tie->end != begin)) continue;
       if (likeness > best_rank) {
         best = tie;
         best_rank = likeness;
@@ -409,8 +422,7 @@ class Writer {
   int64_t ticks_ = 0;                            // a quarter note
   int64_t end_ = 0;                              // tick
   size_t events_ = 0;
-  int64_t lone_stops_ = 0;
-  int lone_line_ = 0;
+  Tally lone_stops_, lone_starts_;
 };
 
 }  // namespace
