@@ -64,18 +64,26 @@ std::vector<Sound> sounds_of(const midi::Score& score) {
 // One <note> with a pitch, each time that it is played.
 struct Written {
   double onset, end;  // as the durations say; a grace note's: where it stands
-  double notated;     // the onset as the types of the notes before it say, which are not rounded
-  int pitch, chord;   // chords are numbered through
+  // The onset, if what rounding does to durations is undone: from the types of the notes since the
+  // last backup or forward (which itself leads to a 64th note); and without the short forwards.
+  double notated, unfilled;
+  int tuplet_notes;  // among those
+  int pitch, chord;  // chords are numbered through
   std::string voice, staff;
   bool grace, tie_start, tie_stop, hidden, arpeggio, ornament, articulated;
   bool octave_shift;  // one begins, ends or holds in its measure
-  bool mended;        // its measure's length was taken from the time signature
+  bool broken;        // the tuplets that it is among end on no 64th note
 };
 
 double number_in(const Element& element, const char* child) {
   const Element* found = element.FirstChildElement(child);
   return found ? found->DoubleText() : 0;
 }
+
+bool near(double x, double y, double within) { return std::abs(x - y) <= within; }
+
+// The nearest 64th note.
+double on_grid(double at) { return std::round(at * 16) / 16; }
 
 bool holds(const Element& element, std::initializer_list<const char*> names) {
   for (const Element* child = element.FirstChildElement(); child;
@@ -111,28 +119,42 @@ double notated_length(const Element& note) {
 // Walks the measures as they are written; nothing of the reader's but the text and the lengths.
 class Walker {
  public:
-  std::vector<Written> notes;
+  std::vector<Written> notes;  // of the last measure
 
   void measure(const Element& measure) {
-    at_ = notated_ = 0;
+    at_ = 0;
     notes.clear();
+    begin_run();
     for (const Element* child = measure.FirstChildElement(); child;
          child = child->NextSiblingElement()) {
       const std::string name = child->Name();
       if (name == "attributes" && child->FirstChildElement("divisions"))
         divisions_ = number_in(*child, "divisions");
-      if (name == "backup")
-        notated_ = at_ = std::max(0.0, at_ - number_in(*child, "duration") / divisions_);
-      if (name == "forward") forward(number_in(*child, "duration") / divisions_);
+      if (name == "backup") move(-number_in(*child, "duration") / divisions_);
+      if (name == "forward") move(number_in(*child, "duration") / divisions_);
       if (name == "note") note(*child);
     }
+    end_run();
   }
 
  private:
-  // Forwards below a 128th note make up for rounding, and are not notated.
-  void forward(double by) {
-    at_ += by;
-    if (by >= 1.0 / 32) notated_ += by;
+  void begin_run() {
+    notated_ = unfilled_ = near(at_, on_grid(at_), 1.0 / 48) ? on_grid(at_) : at_;
+    tuplet_notes_ = 0;
+    first_of_run_ = notes.size();
+  }
+
+  void end_run() {
+    const bool broken = tuplet_notes_ > 0 && !near(notated_, on_grid(notated_), 1e-6);
+    for (size_t i = first_of_run_; i < notes.size(); ++i) notes[i].broken = broken;
+  }
+
+  // Forwards below a 128th note make up for rounding: the run goes on.
+  void move(double by) {
+    at_ = std::max(0.0, at_ + by);
+    if (by > 0 && by < 1.0 / 32) return;
+    end_run();
+    begin_run();
   }
 
   void note(const Element& element) {
@@ -142,14 +164,22 @@ class Walker {
     if (!joins) {
       chord_at_ = at_;
       chord_notated_ = notated_;
+      chord_unfilled_ = unfilled_;
+      chord_tuplet_notes_ = tuplet_notes_;
       ++chord_;
       at_ += duration;
-      const double notated = notated_length(element);
-      // What is far from its type is no rounding: a rest of a whole measure, an exporter's filler.
-      notated_ += grace ? 0 : std::abs(notated - duration) < 1.0 / divisions_ ? notated : duration;
+      if (!grace) add_to_run(element, duration);
     }
     if (const Element* pitch = element.FirstChildElement("pitch"))
       notes.push_back(written(element, *pitch, grace, duration));
+  }
+
+  // What is far from its type is no rounding: a rest of a whole measure, an exporter's filler.
+  void add_to_run(const Element& element, double duration) {
+    const double notated = notated_length(element);
+    notated_ += near(notated, duration, 1.0 / divisions_) ? notated : duration;
+    unfilled_ += duration;
+    tuplet_notes_ += element.FirstChildElement("time-modification") != nullptr;
   }
 
   Written written(const Element& element, const Element& pitch, bool grace, double duration) const {
@@ -158,6 +188,8 @@ class Walker {
     made.onset = chord_at_;
     made.end = chord_at_ + duration;
     made.notated = chord_notated_;
+    made.unfilled = chord_unfilled_;
+    made.tuplet_notes = chord_tuplet_notes_;
     made.pitch = semitones + static_cast<int>(number_in(pitch, "alter")) +
                  12 * (static_cast<int>(number_in(pitch, "octave")) + 1);
     made.chord = chord_;
@@ -174,8 +206,10 @@ class Walker {
     return made;
   }
 
-  double divisions_ = 1, at_ = 0, notated_ = 0, chord_at_ = 0, chord_notated_ = 0;
-  int chord_ = 0;
+  double divisions_ = 1, at_ = 0, notated_ = 0, unfilled_ = 0;
+  double chord_at_ = 0, chord_notated_ = 0, chord_unfilled_ = 0;  // of the last chord
+  int tuplet_notes_ = 0, chord_tuplet_notes_ = 0, chord_ = 0;
+  size_t first_of_run_ = 0;
 };
 
 // A score and its MIDI, on the MIDI's time: the lengths of measures are those of its time
@@ -187,11 +221,14 @@ struct Piece {
   int moved_measures = 0;  // measures that are longer in the score than in the MIDI
 };
 
+// By the time signature in force, or as far as the next one: the exporter's signatures have an
+// upper number only, where the lower is none that it knows.
 double measure_length(const midi::Score& file, int64_t tick) {
   double length = 4;
   for (const midi::Event& event : file.tracks[0].events) {
-    if (event.tick > tick) break;
-    if (event.is_meta(0x58)) length = 4.0 * file.bytes(event)[0] / (1 << file.bytes(event)[1]);
+    if (!event.is_meta(0x58)) continue;
+    if (event.tick > tick) return std::min(length, static_cast<double>(event.tick - tick) * kTick);
+    length = 4.0 * file.bytes(event)[0] / (1 << file.bytes(event)[1]);
   }
   return length;
 }
@@ -256,7 +293,6 @@ void read_written(const std::string& name, const midi::Score& file, Piece& made)
     walker.measure(*measures[m]);
     for (Written& note : walker.notes) {
       note.octave_shift = shifted[m];
-      note.mended = piece.lengths[m] != piece.parts[0].measures[m].length;
     }
     share_in_chords(walker.notes);
     by_measure.push_back(walker.notes);
@@ -272,10 +308,11 @@ void read_written(const std::string& name, const midi::Score& file, Piece& made)
     made.moved_measures += std::abs(length - midi_length) > kHalfTick;
     // Only rests stand beyond the MIDI's measure.
     for (Written note : by_measure[m]) {
-      if (!note.mended) CHECK(note.onset < midi_length - kTick);
+      CHECK(note.onset < midi_length - kTick);
       note.onset += midi_at;
       note.end += midi_at;
       note.notated += midi_at;
+      note.unfilled += midi_at;
       note.chord += round * 1'000'000;
       made.written.push_back(note);
     }
@@ -303,8 +340,6 @@ Piece read_both(const std::string& piece) {
   made.all_midi = made.midi;
   return made;
 }
-
-bool near(double x, double y, double within) { return std::abs(x - y) <= within; }
 
 // ---- rules. Each takes out of score and midi what it explains, and says how many notes of either.
 
@@ -353,24 +388,33 @@ Count same(Piece& piece) {
   });
 }
 
+bool is_on(const Sound& s, const Written& w) {
+  return !w.grace && w.pitch == s.pitch && near(w.onset, s.onset, kHalfTick);
+}
+
+// Where the MIDI may have what is written: it rounds each of a tuplet's notes to its ticks again.
+bool may_begin(const Written& w, double onset) {
+  const double rounding = kTick * (1 + 0.5 * w.tuplet_notes) + 1e-9;
+  return near(w.onset, onset, kHalfTick) || near(w.notated, onset, rounding) ||
+         near(w.unfilled, onset, kTick + 1e-9);
+}
+
 // Two voices strike a pitch at once: two notes in the MIDI, one here.
 Count unison(Piece& piece) {
   return take_out(piece, none, [&](const Sound& m) {
     return 2 <= std::ranges::count_if(piece.written, [&](const Written& w) {
-             return !w.grace && w.pitch == m.pitch && near(w.onset, m.onset, kHalfTick);
+             return !w.grace && w.pitch == m.pitch && may_begin(w, m.onset);
            });
   });
 }
 
-// Durations are rounded to the file's divisions, and their errors add up; by the types of the notes
-// before it the note is where the MIDI has it, to a tick of it.
+// Durations are rounded to the file's divisions, and their errors add up; with that undone the note
+// is where the MIDI has it.
 Count rounded(Piece& piece) {
   return pair_off(piece, [&](const Sound& s, const Sound& m) {
     return s.pitch == m.pitch && near(s.onset, m.onset, 0.1) &&
-           any_written(piece, [&](const Written& w) {
-             return !w.grace && w.pitch == s.pitch && near(w.onset, s.onset, kHalfTick) &&
-                    near(w.notated, m.onset, kTick + 1e-9);
-           });
+           any_written(piece,
+                       [&](const Written& w) { return is_on(s, w) && may_begin(w, m.onset); });
   });
 }
 
@@ -383,19 +427,24 @@ Count arpeggio(Piece& piece) {
   });
 }
 
+double tied_end(const Piece& piece, const Written& w) {
+  double end = w.end;
+  for (const Sound& s : piece.all_score) {
+    if (w.tie_start && s.pitch == w.pitch && s.onset <= w.onset + kTick && s.end >= w.end - kTick)
+      end = std::max(end, s.end);
+  }
+  return end;
+}
+
 bool plays_ornament(const Piece& piece, const Sound& m,
                     bool (*carries)(const Piece&, const Written&)) {
   return any_written(piece, [&](const Written& w) {
-    return !w.grace && std::abs(w.pitch - m.pitch) <= 2 && w.onset - kTick <= m.onset &&
-           m.onset < w.end && carries(piece, w);
+    return !w.grace && std::abs(w.pitch - m.pitch) <= 3 && w.onset - kTick <= m.onset &&
+           m.onset < tied_end(piece, w) && carries(piece, w);
   });
 }
 
-bool is_on(const Sound& s, const Written& w) {
-  return !w.grace && w.pitch == s.pitch && near(w.onset, s.onset, kHalfTick);
-}
-
-// MuseScore plays a chord with an ornament sign out, within two semitones of its notes.
+// MuseScore plays a chord with an ornament sign out, on the neighbouring degrees of its notes.
 Count ornament(Piece& piece) {
   const auto carries = [](const Piece&, const Written& w) { return w.ornament; };
   return take_out(
@@ -421,16 +470,27 @@ Count hidden_trill(Piece& piece) {
   return take_out(piece, none, [&](const Sound& m) { return plays_ornament(piece, m, carries); });
 }
 
+// Where the chord before a note of its voice begins.
+double before(const Piece& piece, const Written& note) {
+  double latest = -1;
+  for (const Written& w : piece.written) {
+    if (!w.grace && w.voice == note.voice && w.onset < note.onset - kTick)
+      latest = std::max(latest, w.onset);
+  }
+  return latest;
+}
+
 // Grace notes and the note that they lean on: how long they are is each program's choice. The MIDI
-// has them in the span of that note.
+// has them within that note, or in the last eighth before it, within the note before.
 Count grace(Piece& piece) {
   std::vector<Sound> spans;  // of each grace note and of each note it leans on, by pitch
   for (const Written& g : piece.written) {
     if (!g.grace) continue;
     for (const Written& w : piece.written) {
       if (w.grace || w.voice != g.voice || !near(w.onset, g.onset, kHalfTick)) continue;
-      spans.push_back({w.onset, w.end, g.pitch});
-      spans.push_back({w.onset, w.end, w.pitch});
+      const double from = std::max(before(piece, g), w.onset - 0.5);
+      spans.push_back({from, w.end, g.pitch});
+      spans.push_back({from, w.end, w.pitch});
     }
   }
   const auto within = [](const Sound& span, const Sound& sound) {
@@ -476,19 +536,49 @@ Count held(Piece& piece) {
 Count octave(Piece& piece) {
   return pair_off(piece, [&](const Sound& s, const Sound& m) {
     return std::abs(s.pitch - m.pitch) == 12 && any_written(piece, [&](const Written& w) {
-             return w.octave_shift && is_on(s, w) && near(w.notated, m.onset, kTick + 1e-9);
+             return w.octave_shift && is_on(s, w) && may_begin(w, m.onset);
            });
   });
 }
 
-// What stands in a measure whose length the file has wrong.
-Count mended(Piece& piece) {
-  const auto in_mended = [&](const Sound& sound) {
+// Tuplets that do not add up: the MIDI has them whole, at most a 32nd note away (and in the octave
+// of the rule before).
+Count broken(Piece& piece) {
+  return pair_off(piece, [&](const Sound& s, const Sound& m) {
+    if (!near(s.onset, m.onset, 3.0 / 16)) return false;
     return any_written(piece, [&](const Written& w) {
-      return w.mended && w.onset - kTick <= sound.onset && sound.onset <= w.end + kTick;
+      const int apart = std::abs(s.pitch - m.pitch);
+      return w.broken && is_on(s, w) && (apart == 0 || (apart == 12 && w.octave_shift));
     });
-  };
-  return take_out(piece, in_mended, in_mended);
+  });
+}
+
+// A note that the MIDI adds to an earlier one of its pitch, with other notes between: it is as long
+// there as both are written (or 19/20 of it), and this is not struck.
+Count tied_over(Piece& piece) {
+  return take_out(
+      piece,
+      [&](const Sound& s) {
+        return any_written(piece, [&](const Written& first) {
+          if (first.grace || first.pitch != s.pitch || first.onset >= s.onset) return false;
+          const double end = first.end + s.end - s.onset;
+          return std::ranges::any_of(piece.all_midi, [&](const Sound& m) {
+            return m.pitch == s.pitch && m.end > first.end + kTick && m.end < end &&
+                   m.end >= end - (end - first.onset) / 20 - kTick && m.onset < s.onset;
+          });
+        });
+      },
+      none);
+}
+
+// A chord of the MIDI's, struck and released together, which the file has without this note.
+Count wider_chord(Piece& piece) {
+  return take_out(piece, none, [&](const Sound& m) {
+    return std::ranges::any_of(piece.all_midi, [&](const Sound& other) {
+      return other.pitch != m.pitch && other.onset == m.onset && other.end == m.end &&
+             any_written(piece, [&](const Written& w) { return is_on(other, w); });
+    });
+  });
 }
 
 struct Rule {
@@ -497,11 +587,68 @@ struct Rule {
 };
 
 constexpr Rule kRules[] = {
-    {"same", same},         {"unison", unison},           {"rounded", rounded},
-    {"arpeggio", arpeggio}, {"ornament", ornament},       {"hidden trill", hidden_trill},
-    {"grace", grace},       {"lone tie stop", lone_stop}, {"octave", octave},
-    {"held", held},         {"mended measure", mended},
+    {"same", same},
+    {"unison", unison},
+    {"rounded", rounded},
+    {"arpeggio", arpeggio},
+    {"grace", grace},
+    {"ornament", ornament},
+    {"hidden trill", hidden_trill},
+    {"lone tie stop", lone_stop},
+    {"octave", octave},
+    {"broken tuplet", broken},
+    {"tied over", tied_over},
+    {"held", held},
+    {"wider chord", wider_chord},
 };
+
+// How long what is struck at the same time is in both. The MIDI ends a note a tick early.
+struct Lengths {
+  size_t same = 0;
+  size_t articulated = 0;  // shorter there, and has an articulation
+  size_t gated = 0;    // no more than a tenth shorter there, with none: the instrument's gate time
+  size_t played = 0;   // an ornament, an arpeggio or a grace note is played out
+  size_t other = 0;    // voices that share a key, ties that one of both lacks
+  size_t unclear = 0;  // several notes on that key begin there
+  bool operator==(const Lengths&) const = default;
+};
+
+size_t starting(const std::vector<Sound>& sounds, const Sound& sound) {
+  return static_cast<size_t>(std::ranges::count_if(sounds, [&](const Sound& other) {
+    return other.pitch == sound.pitch && near(other.onset, sound.onset, kHalfTick);
+  }));
+}
+
+Lengths compare_lengths(const Piece& piece) {
+  Lengths lengths;
+  for (const Sound& s : piece.all_score) {
+    const auto m = std::ranges::find_if(piece.all_midi, [&](const Sound& other) {
+      return other.pitch == s.pitch && near(other.onset, s.onset, kHalfTick);
+    });
+    if (m == piece.all_midi.end()) continue;
+    const auto has = [&](bool Written::*sign) {
+      return any_written(piece, [&](const Written& w) { return is_on(s, w) && w.*sign; });
+    };
+    const bool grace = any_written(piece, [&](const Written& w) {
+      return w.grace && w.pitch == s.pitch && near(w.onset, s.onset, kHalfTick);
+    });
+    const double shorter = s.end - m->end - kTick, length = s.end - s.onset;
+    if (starting(piece.all_midi, s) > 1 || starting(piece.all_score, s) > 1) {
+      ++lengths.unclear;
+    } else if (std::abs(shorter) < 1.5 * kTick) {
+      ++lengths.same;
+    } else if (shorter > 0 && has(&Written::articulated)) {
+      ++lengths.articulated;
+    } else if (has(&Written::ornament) || has(&Written::arpeggio) || grace) {
+      ++lengths.played;
+    } else if (shorter > 0 && shorter < 0.1 * length) {
+      ++lengths.gated;
+    } else {
+      ++lengths.other;
+    }
+  }
+  return lengths;
+}
 
 void compare(const std::string& name) {
   Piece piece = read_both(name);
@@ -511,6 +658,9 @@ void compare(const std::string& name) {
     const Count count = rule.apply(piece);
     if (count != Count{}) line += fmt::format(" {} {}/{}", rule.name, count.score, count.midi);
   }
+  const Lengths l = compare_lengths(piece);
+  line += fmt::format("; lengths same {} articulated {} gated {} played {} other {} unclear {}",
+                      l.same, l.articulated, l.gated, l.played, l.other, l.unclear);
   MESSAGE(line);
   for (const Sound& s : piece.score)
     MESSAGE("only score: " << s.onset << " pitch " << s.pitch << " to " << s.end);
