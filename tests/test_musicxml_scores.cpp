@@ -650,34 +650,193 @@ Lengths compare_lengths(const Piece& piece) {
   return lengths;
 }
 
-void compare(const std::string& name) {
-  Piece piece = read_both(name);
-  std::string line = fmt::format("{}: {} notes, MIDI {}; moved measures {};", name,
-                                 piece.score.size(), piece.midi.size(), piece.moved_measures);
+// What each rule explains in each piece: a change of the reader shows here.
+struct Expected {
+  std::string piece;
+  size_t score, midi;
+  int moved_measures;
+  std::map<std::string, Count> rules;
+  Lengths lengths;
+};
+
+const std::vector<Expected> kExpected = {
+    {"Bach__Fugue_bwv_848",
+     1428,
+     1441,
+     0,
+     {{"same", {1427, 1427}}, {"unison", {0, 8}}, {"ornament", {1, 6}}},
+     {1404, 0, 0, 0, 10, 13}},
+    {"Bach__Prelude_bwv_862",
+     685,
+     702,
+     0,
+     {{"same", {685, 685}}, {"unison", {0, 2}}, {"ornament", {0, 15}}},
+     {672, 0, 0, 2, 5, 6}},
+    {"Beethoven__Piano_Sonatas_17-2",
+     1702,
+     1774,
+     1,
+     {{"same", {1673, 1673}},
+      {"unison", {0, 5}},
+      {"rounded", {15, 15}},
+      {"arpeggio", {2, 2}},
+      {"ornament", {12, 76}},
+      {"held", {0, 3}}},
+     {1457, 192, 1, 3, 13, 7}},
+    {"Beethoven__Piano_Sonatas_24-1",
+     2820,
+     3042,
+     0,
+     {{"same", {2747, 2747}},
+      {"unison", {0, 12}},
+      {"rounded", {72, 72}},
+      {"ornament", {1, 87}},
+      {"hidden trill", {0, 124}}},
+     {2662, 61, 0, 4, 8, 12}},
+    {"Chopin__Etudes_op_10_1", 1337, 1337, 0, {{"same", {1337, 1337}}}, {1337, 0, 0, 0, 0, 0}},
+    {"Debussy__Images_Book_1_1_Reflets_dans_lEau",
+     2034,
+     2057,
+     0,
+     {{"same", {1883, 1883}},
+      {"unison", {0, 39}},
+      {"rounded", {96, 96}},
+      {"arpeggio", {13, 13}},
+      {"octave", {17, 17}},
+      {"broken tuplet", {6, 6}},
+      {"tied over", {16, 0}},
+      {"held", {3, 2}},
+      {"wider chord", {0, 1}}},
+     {1364, 65, 354, 2, 59, 39}},
+    {"Glinka__The_Lark",
+     2096,
+     2123,
+     0,
+     {{"same", {1994, 1994}},
+      {"unison", {0, 30}},
+      {"arpeggio", {81, 81}},
+      {"grace", {18, 18}},
+      {"lone tie stop", {3, 0}}},
+     {1750, 163, 0, 13, 36, 32}},
+    {"Haydn__Keyboard_Sonatas_48-1",
+     1969,
+     1974,
+     0,
+     {{"same", {1889, 1889}}, {"grace", {79, 79}}, {"ornament", {1, 6}}},
+     {1775, 110, 0, 1, 3, 0}},
+    {"Liszt__Transcendental_Etudes_3",
+     1898,
+     1930,
+     0,
+     {{"same", {1882, 1882}}, {"unison", {0, 32}}, {"arpeggio", {14, 14}}, {"grace", {2, 2}}},
+     {1292, 555, 0, 2, 1, 32}},
+    {"Mozart__Piano_Sonatas_12-3",
+     2929,
+     2942,
+     0,
+     {{"same", {2924, 2924}}, {"unison", {0, 4}}, {"ornament", {0, 14}}, {"lone tie stop", {5, 0}}},
+     {2792, 118, 0, 2, 8, 4}},
+    {"Rachmaninoff__Preludes_op_32_5",
+     1211,
+     1439,
+     0,
+     {{"same", {1163, 1163}},
+      {"unison", {0, 92}},
+      {"arpeggio", {5, 5}},
+      {"grace", {43, 43}},
+      {"ornament", {0, 136}}},
+     {823, 9, 226, 3, 10, 92}},
+    {"Schubert__Moment_musical_no_3",
+     1058,
+     1058,
+     0,
+     {{"same", {1058, 1058}}},
+     {485, 567, 0, 0, 0, 6}},
+};
+
+void show(const Expected& expected) {
+  std::string rules;
+  for (const auto& [rule, count] : expected.rules)
+    rules += fmt::format(", {} {}/{}", rule, count.score, count.midi);
+  const Lengths& l = expected.lengths;
+  MESSAGE(
+      fmt::format("{}: {} notes, MIDI {}{}; as long {}, articulated {}, gated {}, played out {}, "
+                  "other {}, unclear {}",
+                  expected.piece, expected.score, expected.midi, rules, l.same, l.articulated,
+                  l.gated, l.played, l.other, l.unclear));
+}
+
+void compare(const Expected& expected) {
+  Piece piece = read_both(expected.piece);
+  Expected is{expected.piece, piece.score.size(), piece.midi.size(), piece.moved_measures, {}, {}};
   for (const Rule& rule : kRules) {
     const Count count = rule.apply(piece);
-    if (count != Count{}) line += fmt::format(" {} {}/{}", rule.name, count.score, count.midi);
+    if (count != Count{}) is.rules[rule.name] = count;
   }
-  const Lengths l = compare_lengths(piece);
-  line += fmt::format("; lengths same {} articulated {} gated {} played {} other {} unclear {}",
-                      l.same, l.articulated, l.gated, l.played, l.other, l.unclear);
-  MESSAGE(line);
+  is.lengths = compare_lengths(piece);
+  show(is);
+  CAPTURE(expected.piece);
   for (const Sound& s : piece.score)
-    MESSAGE("only score: " << s.onset << " pitch " << s.pitch << " to " << s.end);
+    FAIL_CHECK(fmt::format("pitch {} at {} is not in the MIDI", s.pitch, s.onset));
   for (const Sound& m : piece.midi)
-    MESSAGE("only MIDI: " << m.onset << " pitch " << m.pitch << " to " << m.end);
+    FAIL_CHECK(fmt::format("pitch {} at {} is only in the MIDI", m.pitch, m.onset));
+  CHECK(is.score == expected.score);
+  CHECK(is.midi == expected.midi);
+  CHECK(is.moved_measures == expected.moved_measures);
+  CHECK((is.rules == expected.rules));
+  CHECK((is.lengths == expected.lengths));
+}
+
+// Microseconds a quarter by tick of the MIDI files, without those that repeat the one before.
+std::map<int64_t, int> tempi(const midi::Score& score) {
+  std::map<int64_t, int> found;
+  int last = 500'000;  // where none is given
+  for (const midi::Event& event : score.tracks[0].events) {
+    const int tempo = midi::tempo_of(score, event);
+    if (tempo == 0 || std::abs(tempo - last) <= 1) continue;  // (one microsecond is rounding)
+    found[event.tick * 480 / score.division.ticks_per_quarter] = last = tempo;
+  }
+  return found;
+}
+
+std::map<std::pair<size_t, int64_t>, int> keys(const midi::Score& score) {
+  std::map<std::pair<size_t, int64_t>, int> found;
+  for (size_t track = 0; track < score.tracks.size(); ++track) {
+    for (const midi::Event& event : score.tracks[track].events) {
+      if (event.is_meta(0x59))
+        found[{track, event.tick * 480 / score.division.ticks_per_quarter}] =
+            static_cast<int8_t>(score.bytes(event)[0]);
+    }
+  }
+  return found;
 }
 
 }  // namespace
 
 TEST_CASE("each score has the notes of the MIDI beside it") {
   ETUDE_NEEDS_SHARED("scores");
-  for (const char* piece : {"Bach__Fugue_bwv_848", "Bach__Prelude_bwv_862",
-                            "Beethoven__Piano_Sonatas_17-2", "Beethoven__Piano_Sonatas_24-1",
-                            "Chopin__Etudes_op_10_1", "Debussy__Images_Book_1_1_Reflets_dans_lEau",
-                            "Glinka__The_Lark", "Haydn__Keyboard_Sonatas_48-1",
-                            "Liszt__Transcendental_Etudes_3", "Mozart__Piano_Sonatas_12-3",
-                            "Rachmaninoff__Preludes_op_32_5", "Schubert__Moment_musical_no_3"}) {
-    compare(piece);
+  for (const Expected& expected : kExpected) compare(expected);
+}
+
+TEST_CASE("each score has the keys and tempi of the MIDI beside it") {
+  ETUDE_NEEDS_SHARED("scores");
+  for (const Expected& expected : kExpected) {
+    CAPTURE(expected.piece);
+    const std::string stem = tests::shared("scores/" + expected.piece);
+    const midi::Score file = midi::read_score(stem + ".midi_score.mid");
+    const midi::Score score = midi::parse_musicxml(
+        midi::read_file(stem + ".musicxml", midi::kMaxFileBytes), stem + ".musicxml");
+    CHECK(score.tracks.size() == file.tracks.size());
+    CHECK((keys(score) == keys(file)));
+    // This one's MIDI was made without the tempi of the file.
+    if (expected.piece == "Glinka__The_Lark") {
+      CHECK(tempi(file).empty());
+      CHECK(tempi(score).size() == 3);
+    } else {
+      const auto here = tempi(score), there = tempi(file);
+      CHECK(std::ranges::equal(here, there, [](const auto& x, const auto& y) {
+        return x.first == y.first && std::abs(x.second - y.second) <= 1;
+      }));
+    }
   }
 }
