@@ -57,4 +57,8 @@ inline constexpr int64_t kMaxQuarters = int64_t{1} << 20;
 // Throws Error naming file, line and reason, LimitError beyond the limits.
 Score parse_musicxml(std::span<const uint8_t> bytes, const std::string& name);
 
+// A ZIP archive whose META-INF/container.xml names the score's file: the first rootfile that is
+// MusicXML. Errors of archive.h as well; lines are those of the file inside.
+Score parse_mxl(std::span<const uint8_t> bytes, const std::string& name);
+
 }  // namespace etude::midi

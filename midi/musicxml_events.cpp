@@ -12,7 +12,7 @@
 namespace etude::midi::musicxml {
 namespace {
 
-using Wide = __int128;
+__extension__ using Wide = __int128;
 
 constexpr int kMaxTicksPerQuarter = 32767;
 constexpr int kRoundedTicksPerQuarter = 30240;  // 2^5 3^3 5 7
@@ -74,8 +74,9 @@ class Writer {
 
   void write(const std::vector<size_t>& order) {
     if (tracks_ > kMaxTracks || order.size() > kMaxEvents / tracks_) {
-      throw LimitError(score_.name, fmt::format("{} measures in {} staves are more than are read",
-                                                order.size(), tracks_));
+      throw LimitError(score_.name,
+                       fmt::format("line 1: {} measures in {} staves are more than are read",
+                                   order.size(), tracks_));
     }
     score_.tracks.resize(tracks_);
     score_.tracks_declared = static_cast<int>(tracks_);
@@ -242,6 +243,7 @@ class Writer {
     int64_t start = 0;
     for (size_t k = 0; k < order.size(); ++k) {
       const size_t m = order[k];
+      line_ = piece_.signs[m].line;
       const bool jump = k > 0 && m != order[k - 1] + 1;
       for (Line& line : lines_) {
         if (jump) restore(line, m, start);
@@ -287,11 +289,11 @@ class Writer {
         return add_meta(line.track, when, meta::set_tempo,
                         {{byte(a >> 16), byte(a >> 8), byte(a)}});
       case MarkKind::time:
-        return add_meta(line.track, when, kTimeSignature, {{byte(a), byte(b), 24, 8}});
+        return add_meta(line.track, when, meta::time_signature, {{byte(a), byte(b), 24, 8}});
       case MarkKind::key:
-        return add_meta(line.track, when, kKeySignature, {{byte(a), byte(b)}});
+        return add_meta(line.track, when, meta::key_signature, {{byte(a), byte(b)}});
       case MarkKind::program:
-        return push(line.track, {.tick = when,
+        return push(line.track, {.tick = {when},
                                  .kind = EventKind::program,
                                  .channel = byte(line.channel),
                                  .a = byte(a)});
@@ -376,13 +378,13 @@ class Writer {
     std::ranges::stable_sort(events, [](const Event& x, const Event& y) {
       return std::pair(x.tick, rank(x)) < std::pair(y.tick, rank(y));
     });
-    events.push_back({.tick = std::max(end_, events.empty() ? 0 : events.back().tick),
+    events.push_back({.tick = std::max(Ticks{end_}, events.empty() ? Ticks{} : events.back().tick),
                       .kind = EventKind::meta,
                       .a = meta::end_of_track});
   }
 
   void add_note(size_t track, const Sounding& note, int64_t when, EventKind kind, int velocity) {
-    score_.tracks[track].events.push_back({.tick = when,
+    score_.tracks[track].events.push_back({.tick = {when},
                                            .kind = kind,
                                            .channel = static_cast<uint8_t>(note.channel),
                                            .a = static_cast<uint8_t>(note.pitch),
@@ -391,7 +393,7 @@ class Writer {
 
   void add_meta(size_t track, int64_t when, uint8_t type, std::span<const uint8_t> bytes) {
     count(1);
-    score_.add(track, {.tick = when, .kind = EventKind::meta, .a = type}, bytes);
+    score_.add(track, {.tick = {when}, .kind = EventKind::meta, .a = type}, bytes);
   }
 
   void push(size_t track, const Event& event) {
@@ -402,13 +404,12 @@ class Writer {
   void count(size_t events) {
     events_ += events;
     if (events_ > kMaxEvents) {
-      throw LimitError(score_.name, fmt::format("more than {} events with repeats written out are "
-                                                "not read",
-                                                kMaxEvents));
+      throw LimitError(score_.name,
+                       fmt::format("line {}: more than {} events with repeats written out are not "
+                                   "read",
+                                   line_, kMaxEvents));
     }
   }
-
-  static constexpr uint8_t kTimeSignature = 0x58, kKeySignature = 0x59;
 
   const Piece& piece_;
   Score& score_;
@@ -422,6 +423,7 @@ class Writer {
   int64_t ticks_ = 0;                            // a quarter note
   int64_t end_ = 0;                              // tick
   size_t events_ = 0;
+  int line_ = 1;  // of the measure being played
   Tally lone_stops_, lone_starts_;
 };
 

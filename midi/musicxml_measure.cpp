@@ -11,7 +11,7 @@
 namespace etude::midi::musicxml {
 namespace {
 
-using Wide = __int128;
+__extension__ using Wide = __int128;
 
 constexpr int kMaxStaves = 64;
 constexpr int kMaxBeats = 255;  // what a MIDI time signature can say

@@ -21,7 +21,7 @@ struct Moment {
   int64_t num = 0, den = 1;
 };
 
-// Where something is told of: the line, counted from 1.
+// What goes to Score::found, with its line, counted from 1.
 class Findings {
  public:
   explicit Findings(std::vector<Finding>& list) : list_(list) {}

@@ -58,8 +58,8 @@ size_t make_equal(std::vector<PartElements>& parts, const std::string& name) {
   size_t count = 0;
   for (const PartElements& part : parts) count = std::max(count, part.measures.size());
   if (count > kMaxEvents / parts.size()) {
-    throw LimitError(
-        name, fmt::format("{} parts of {} measures are more than are read", parts.size(), count));
+    throw LimitError(name, fmt::format("line 1: {} parts of {} measures are more than are read",
+                                       parts.size(), count));
   }
   for (PartElements& part : parts) part.measures.resize(count);
   return count;
@@ -188,7 +188,7 @@ Piece make_piece(const Element& root, const std::string& name, Findings& found) 
   auto elements = by_time ? timewise(root) : partwise(root);
   if (elements.empty()) fail(name, root, "no part in the score");
   if (elements.size() > kMaxTracks)
-    throw LimitError(name, fmt::format("more than {} parts are not read", kMaxTracks));
+    throw LimitError(name, fmt::format("line 1: more than {} parts are not read", kMaxTracks));
   const size_t measures = make_equal(elements, name);
 
   UnitFinder units(name, found);
@@ -221,19 +221,8 @@ Piece make_piece(const Element& root, const std::string& name, Findings& found) 
 }  // namespace
 
 Piece read_piece(const std::string& text, const std::string& name, Findings& found) {
-  if (static_cast<size_t>(std::ranges::count(text, '<')) > kMaxTags)
-    throw LimitError(name, fmt::format("more than {} tags are not read", kMaxTags));
-  tinyxml2::XMLDocument document;
-  document.Parse(text.data(), text.size());
-  if (document.Error()) {
-    fail(name, std::max(document.ErrorLineNum(), 1),
-         document.ErrorID() == tinyxml2::XML_ERROR_EMPTY_DOCUMENT
-             ? "the file is empty"
-             : fmt::format("not well-formed XML ({})", document.ErrorName()));
-  }
-  const Element* root = document.RootElement();
-  if (!root) fail(name, 1, "no XML element in the file");
-  return make_piece(*root, name, found);
+  const auto document = parse_xml(text, name);
+  return make_piece(*document->RootElement(), name, found);
 }
 
 }  // namespace etude::midi::musicxml

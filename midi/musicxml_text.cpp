@@ -5,6 +5,7 @@
 
 #include "midi/error.h"
 #include "midi/musicxml_model.h"
+#include "midi/smf.h"
 
 namespace etude::midi::musicxml {
 namespace {
@@ -137,7 +138,8 @@ void blank_doctype(std::string& text, const std::string& name) {
 }  // namespace
 
 void Findings::add(int line, const std::string& what) {
-  if (list_.size() < 100) list_.push_back({0, fmt::format("line {}: {}", line, what)});
+  if (list_.size() < kMaxFindings)
+    list_.push_back({Deviation::notation, static_cast<size_t>(line), what});
 }
 
 std::string utf8_text(Bytes bytes, const std::string& name, Findings& found) {

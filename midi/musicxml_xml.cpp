@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "midi/error.h"
+#include "midi/musicxml.h"
 
 namespace etude::midi::musicxml {
 namespace {
@@ -22,6 +23,21 @@ std::string_view trimmed(std::string_view text) {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 }  // namespace
+
+std::unique_ptr<tinyxml2::XMLDocument> parse_xml(const std::string& text, const std::string& name) {
+  if (static_cast<size_t>(std::ranges::count(text, '<')) > kMaxTags)
+    throw LimitError(name, fmt::format("line 1: more than {} tags are not read", kMaxTags));
+  auto document = std::make_unique<tinyxml2::XMLDocument>();
+  document->Parse(text.data(), text.size());
+  if (document->Error()) {
+    const bool empty = document->ErrorID() == tinyxml2::XML_ERROR_EMPTY_DOCUMENT;
+    fail(name, std::max(document->ErrorLineNum(), 1),
+         empty ? "the file is empty"
+               : fmt::format("not well-formed XML ({})", document->ErrorName()));
+  }
+  if (!document->RootElement()) fail(name, 1, "no XML element in the file");
+  return document;
+}
 
 std::optional<Decimal> to_decimal(std::string_view text) {
   text = trimmed(text);

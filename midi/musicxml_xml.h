@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,9 @@
 namespace etude::midi::musicxml {
 
 using Element = tinyxml2::XMLElement;
+
+// A document with a root element. Throws Error naming the line, LimitError beyond kMaxTags.
+std::unique_ptr<tinyxml2::XMLDocument> parse_xml(const std::string& text, const std::string& name);
 
 // A decimal number: value / scale, scale a power of ten up to 10^6, in lowest terms.
 struct Decimal {

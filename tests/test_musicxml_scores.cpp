@@ -44,7 +44,7 @@ std::vector<Sound> sounds_of(const midi::Score& score) {
     std::map<int, std::vector<size_t>> open;  // by channel and pitch, the oldest first
     for (const midi::Event& event : track.events) {
       auto& sounding = open[event.channel * 128 + event.a];
-      const double at = static_cast<double>(event.tick) / quarter;
+      const double at = static_cast<double>(event.tick.count) / quarter;
       if (event.is_note_on()) {
         sounding.push_back(sounds.size());
         sounds.push_back({at, -1, event.a});
@@ -226,8 +226,9 @@ struct Piece {
 double measure_length(const midi::Score& file, int64_t tick) {
   double length = 4;
   for (const midi::Event& event : file.tracks[0].events) {
-    if (!event.is_meta(0x58)) continue;
-    if (event.tick > tick) return std::min(length, static_cast<double>(event.tick - tick) * kTick);
+    if (!event.is_meta(midi::meta::time_signature)) continue;
+    if (event.tick.count > tick)
+      return std::min(length, static_cast<double>(event.tick.count - tick) * kTick);
     length = 4.0 * file.bytes(event)[0] / (1 << file.bytes(event)[1]);
   }
   return length;
@@ -794,7 +795,7 @@ std::map<int64_t, int> tempi(const midi::Score& score) {
   for (const midi::Event& event : score.tracks[0].events) {
     const int tempo = midi::tempo_of(score, event);
     if (tempo == 0 || std::abs(tempo - last) <= 1) continue;  // (one microsecond is rounding)
-    found[event.tick * 480 / score.division.ticks_per_quarter] = last = tempo;
+    found[event.tick.count * 480 / score.division.ticks_per_quarter] = last = tempo;
   }
   return found;
 }
@@ -803,8 +804,8 @@ std::map<std::pair<size_t, int64_t>, int> keys(const midi::Score& score) {
   std::map<std::pair<size_t, int64_t>, int> found;
   for (size_t track = 0; track < score.tracks.size(); ++track) {
     for (const midi::Event& event : score.tracks[track].events) {
-      if (event.is_meta(0x59))
-        found[{track, event.tick * 480 / score.division.ticks_per_quarter}] =
+      if (event.is_meta(midi::meta::key_signature))
+        found[{track, event.tick.count * 480 / score.division.ticks_per_quarter}] =
             static_cast<int8_t>(score.bytes(event)[0]);
     }
   }
