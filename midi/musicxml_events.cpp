@@ -64,7 +64,7 @@ int rank(const Event& event) {
 
 class Writer {
  public:
-  Writer(const Piece& piece, Score& score, Findings& found)
+  Writer(const Piece& piece, Score& score, Notices& found)
       : piece_(piece), score_(score), found_(found) {
     for (const Part& part : piece.parts) {
       first_track_.push_back(tracks_);
@@ -413,7 +413,7 @@ class Writer {
 
   const Piece& piece_;
   Score& score_;
-  Findings& found_;
+  Notices& found_;
   size_t tracks_ = 0;
   std::vector<size_t> first_track_;              // by part
   std::vector<std::vector<int>> channels_;       // by part and instrument
@@ -430,7 +430,7 @@ class Writer {
 }  // namespace
 
 void write_events(const Piece& piece, const std::vector<size_t>& order, Score& score,
-                  Findings& found) {
+                  Notices& found) {
   Writer(piece, score, found).write(order);
 }
 

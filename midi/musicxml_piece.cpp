@@ -68,7 +68,7 @@ size_t make_equal(std::vector<PartElements>& parts, const std::string& name) {
 // The lcm of all divisions, times what durations with decimal places need.
 class UnitFinder {
  public:
-  UnitFinder(const std::string& name, Findings& found) : name_(name), found_(found) {}
+  UnitFinder(const std::string& name, Notices& found) : name_(name), found_(found) {}
 
   void look(const Element& element) {
     for (const Element& child : Children(element)) {
@@ -98,7 +98,7 @@ class UnitFinder {
   }
 
   const std::string& name_;
-  Findings& found_;
+  Notices& found_;
   int64_t units_ = 1;
   bool told_ = false;
 };
@@ -157,7 +157,7 @@ bool cue_means_small(const Element& root) {
 }
 
 // See the head of musicxml.h.
-void measure_lengths(Piece& piece, Findings& found) {
+void measure_lengths(Piece& piece, Notices& found) {
   const int64_t short_note = piece.units;  // in 16ths of itself: a 64th note
   for (size_t m = 0; m < piece.signs.size(); ++m) {
     int64_t content = 0, signature = 0;
@@ -179,7 +179,7 @@ void measure_lengths(Piece& piece, Findings& found) {
   }
 }
 
-Piece make_piece(const Element& root, const std::string& name, Findings& found) {
+Piece make_piece(const Element& root, const std::string& name, Notices& found) {
   const bool by_time = is(root, "score-timewise");
   if (!by_time && !is(root, "score-partwise"))
     fail(name, root,
@@ -220,7 +220,7 @@ Piece make_piece(const Element& root, const std::string& name, Findings& found) 
 
 }  // namespace
 
-Piece read_piece(const std::string& text, const std::string& name, Findings& found) {
+Piece read_piece(const std::string& text, const std::string& name, Notices& found) {
   const auto document = parse_xml(text, name);
   return make_piece(*document->RootElement(), name, found);
 }

@@ -137,12 +137,12 @@ void blank_doctype(std::string& text, const std::string& name) {
 
 }  // namespace
 
-void Findings::add(int line, const std::string& what) {
+void Notices::add(int line, const std::string& what) {
   if (list_.size() < kMaxFindings)
     list_.push_back({Deviation::notation, static_cast<size_t>(line), what});
 }
 
-std::string utf8_text(Bytes bytes, const std::string& name, Findings& found) {
+std::string utf8_text(Bytes bytes, const std::string& name, Notices& found) {
   const auto starts_with = [&](std::initializer_list<uint8_t> mark) {
     return bytes.size() >= mark.size() && std::equal(mark.begin(), mark.end(), bytes.begin());
   };

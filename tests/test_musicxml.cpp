@@ -112,7 +112,8 @@ std::string notes(const std::string& xml) { return notes_of(parse(xml)); }
 // The pitches alone, in order.
 std::string tune(const std::vector<std::string>& measures) {
   std::string text;
-  for (const midi::Event& event : parse(score(measures)).tracks[0].events)
+  const Score read = parse(score(measures));
+  for (const midi::Event& event : read.tracks[0].events)
     if (event.is_note_on()) text += fmt::format("{}{}", text.empty() ? "" : " ", event.a);
   return text;
 }
