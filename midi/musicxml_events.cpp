@@ -55,11 +55,12 @@ struct Tally {
   }
 };
 
-// Before what sorts later on one tick: signatures and tempi, programs, note-offs, note-ons.
+// On one tick: signatures and tempi, note-offs, programs (instrument.h takes the one at the
+// note-off), note-ons.
 int rank(const Event& event) {
   if (event.kind == EventKind::meta) return 0;
-  if (event.kind == EventKind::program) return 1;
-  return event.is_note_on() ? 3 : 2;
+  if (event.is_note_off()) return 1;
+  return event.kind == EventKind::program ? 2 : 3;
 }
 
 class Writer {

@@ -9,6 +9,7 @@
 #include "midi/musicxml_model.h"
 #include "midi/musicxml_xml.h"
 #include "midi/smf.h"
+#include "midi/time.h"
 
 namespace etude::midi::musicxml {
 namespace {
@@ -169,11 +170,11 @@ void measure_lengths(Piece& piece, Notices& found) {
     const bool mended =
         apart != 0 && signature > 0 && 16 * content % short_note != 0 && 4 * apart < piece.units;
     if (mended) {
+      const Quarters by(apart, piece.units);
       found.add(
           piece.signs[m].line,
-          fmt::format("the measure is {} of {} parts of a quarter note {}: its time signature "
-                      "holds",
-                      apart, piece.units, content > signature ? "too long" : "too short"));
+          fmt::format("the measure is {}/{} of a quarter note too {}: its time signature holds",
+                      by.above(), by.below(), content > signature ? "long" : "short"));
     }
     piece.lengths.push_back(mended || content == 0 ? signature : content);
   }
