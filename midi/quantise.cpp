@@ -45,6 +45,10 @@ int automatic_grid(const std::vector<Instrument>& sources, Rate rate) {
   return grid == kAutomaticGrids.end() ? 4 : *grid;
 }
 
+std::span<const uint8_t> bytes_of(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
 class Quantiser {
  public:
   Quantiser(const Score& score, const GridOptions& options)
@@ -325,7 +329,7 @@ class Quantiser {
 
   void title() {
     const bool first = first_track_names_piece();
-    music_.title = options_.title;
+    music_.title = to_utf8(bytes_of(options_.title));
     if (music_.title.empty() && first && !score_.tracks.empty()) music_.title = track_name(0);
     if (first && tracks_.size() == 1 && tracks_[0].contains(0)) {
       GridPart& part = music_.parts[0];
