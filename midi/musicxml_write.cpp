@@ -126,7 +126,8 @@ class PartWriter {
     xml_.put("part-name", part_.name);
     const auto sounds = drums_ ? drum_keys() : std::set<int>{-1};
     for (const int key : sounds) {
-      xml_.open("score-instrument").with("id", instrument_id(key));
+      auto instrument = xml_.open("score-instrument");
+      instrument.with("id", instrument_id(key));
       xml_.put("instrument-name", key < 0 ? part_.name : fmt::format("Key {}", key));
     }
     for (const int key : sounds) {
