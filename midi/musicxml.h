@@ -1,0 +1,64 @@
+#pragma once
+
+// MusicXML to Score: score-partwise and score-timewise, as text (.musicxml, .xml) or compressed
+// (.mxl). The format: MusicXML 4.0, W3C Community Group, w3.org/2021/06/musicxml40; versions 1.0 to
+// 4.0 are read alike. Nothing is fetched, no entity is expanded.
+//
+// The Score has format 1 and one track for each staff of each part, in the file's order, so that a
+// piano's hands stay apart; tempi and time signatures stand in track 0, key signatures in the
+// tracks that they hold for. Ticks per quarter note are the lcm of all <divisions>, times what
+// grace notes need, so that every position is exact; where that is beyond 32767, positions are
+// rounded from exact ones and Score::found says so.
+//
+// What sounds, and when:
+// * Repeats, endings, D.C., D.S., Fine and Coda are written out (musicxml_model.h: play_order).
+// * A measure is as long as the furthest position in it, in any part. A length that is no whole
+//   number of 64th notes and lies within a 16th note of the time signature's is a rounding error of
+//   the program that wrote it: the time signature holds. So it does for a measure without content.
+// * Tied notes are one note: a stop continues the note of its pitch in its part that ends there,
+//   of its voice if there is one. A stop that continues none is a note of its own.
+// * Grace notes begin on the beat of the note that follows in their voice and take their time from
+//   it: half of it in equal parts (2/3 of a dotted note, 4/7 of a double-dotted); with a slash a
+//   32nd note each, at most half. Those that none follows in the measure, or that say
+//   steal-time-previous, take it from the note before.
+// * A cue note is silent, except where MuseScore before version 4 wrote the file: it wrote <cue/>
+// for
+//   every note drawn small. Hidden notes (print-object="no") sound.
+// * In one track, channel and pitch, notes of two voices struck at once are one, the longest; a
+// note
+//   struck while another sounds ends that, and lasts as long as the longer of both.
+// * <pitch> sounds as written but for <transpose>; quarter tones are rounded away from zero.
+//   <unpitched> sounds as its instrument's <midi-unpitched>, or not at all.
+// * Ornaments, arpeggios, tremolos, articulations and fermatas change nothing; nor do wedges.
+//
+// Velocity: <sound dynamics> and <note dynamics> are percents of 90. Marks without them: pppp.. 8,
+// ppp 16, pp 33, p 49, mp 64, mf 80, f 96, ff 112, fff.. 126, n 1; in all staves of the part from
+// there on, 80 before the first. sf, sfz, fz, rf and the like are 112 (sff 126) for what is struck
+// at that moment; fp, sfp, pf mark the moment by their first letter and what follows by their last.
+// Tempo: <sound tempo>, else <metronome> with a number. Program and channel: <midi-instrument>; a
+// part without gets a channel of its own, percussion the tenth.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "midi/score.h"
+
+namespace etude::midi {
+
+// Beside those of smf.h (file size, events with all repeats written out, tracks): how much markup
+// one file may hold, and how many quarter notes one piece may last.
+inline constexpr size_t kMaxTags = size_t{8} << 20;
+inline constexpr int64_t kMaxQuarters = int64_t{1} << 20;
+
+// Bytes are UTF-8, UTF-16 with a byte order mark, or ISO 8859-1 where the XML declaration says so.
+// Throws Error naming file, line and reason, LimitError beyond the limits.
+Score parse_musicxml(std::span<const uint8_t> bytes, const std::string& name);
+
+// A ZIP archive whose META-INF/container.xml names the score's file: the first rootfile that is
+// MusicXML. Errors of archive.h as well; lines are those of the file inside.
+Score parse_mxl(std::span<const uint8_t> bytes, const std::string& name);
+
+}  // namespace etude::midi

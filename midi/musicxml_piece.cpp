@@ -1,0 +1,228 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "midi/error.h"
+#include "midi/musicxml.h"
+#include "midi/musicxml_measure.h"
+#include "midi/musicxml_model.h"
+#include "midi/musicxml_xml.h"
+#include "midi/smf.h"
+
+namespace etude::midi::musicxml {
+namespace {
+
+constexpr int64_t kMaxUnits = int64_t{1} << 31;
+
+// The same tree for both layouts.
+struct PartElements {
+  std::string id;
+  std::vector<const Element*> measures;  // null: the part has no such measure
+};
+
+std::vector<PartElements> partwise(const Element& root) {
+  std::vector<PartElements> parts;
+  for (const Element& part : Children(root)) {
+    if (!is(part, "part")) continue;
+    auto& made = parts.emplace_back(PartElements{std::string(attribute(part, "id")), {}});
+    for (const Element& measure : Children(part)) {
+      if (is(measure, "measure")) made.measures.push_back(&measure);
+    }
+  }
+  return parts;
+}
+
+std::vector<PartElements> timewise(const Element& root) {
+  std::vector<PartElements> parts;
+  std::map<std::string, size_t, std::less<>> index;
+  size_t count = 0;
+  for (const Element& measure : Children(root)) {
+    if (!is(measure, "measure")) continue;
+    for (const Element& part : Children(measure)) {
+      if (!is(part, "part")) continue;
+      const std::string id(attribute(part, "id"));
+      const auto [at, is_new] = index.emplace(id, parts.size());
+      if (is_new) parts.push_back({id, {}});
+      auto& measures = parts[at->second].measures;
+      measures.resize(count);
+      measures.push_back(&part);
+    }
+    ++count;
+  }
+  return parts;
+}
+
+// Measures of a part beyond those of others would make room for (parts * measures) otherwise.
+size_t make_equal(std::vector<PartElements>& parts, const std::string& name) {
+  size_t count = 0;
+  for (const PartElements& part : parts) count = std::max(count, part.measures.size());
+  if (count > kMaxEvents / parts.size()) {
+    throw LimitError(name, fmt::format("line 1: {} parts of {} measures are more than are read",
+                                       parts.size(), count));
+  }
+  for (PartElements& part : parts) part.measures.resize(count);
+  return count;
+}
+
+// The lcm of all divisions, times what durations with decimal places need.
+class UnitFinder {
+ public:
+  UnitFinder(const std::string& name, Findings& found) : name_(name), found_(found) {}
+
+  void look(const Element& element) {
+    for (const Element& child : Children(element)) {
+      if (is(child, "divisions")) {
+        const Decimal number = required_decimal(name_, child);
+        if (number.value > 0) need(number.value, child);
+      } else if (is_one_of(child, {"duration", "offset"})) {
+        need(required_decimal(name_, child).scale, child);
+      } else if (is_one_of(child,
+                           {"note", "backup", "forward", "attributes", "direction", "sound"})) {
+        look(child);
+      }
+    }
+  }
+
+  int64_t units() const { return units_; }
+
+ private:
+  void need(int64_t factor, const Element& at) {
+    const int64_t more = factor / std::gcd(units_, factor);
+    if (more <= kMaxUnits / units_) {
+      units_ *= more;
+    } else if (!told_) {
+      told_ = true;
+      found_.add(at.GetLineNum(), "divisions without a usable common multiple: durations rounded");
+    }
+  }
+
+  const std::string& name_;
+  Findings& found_;
+  int64_t units_ = 1;
+  bool told_ = false;
+};
+
+int in_range(std::string_view text, int low, int high) {
+  const auto number = to_int(text);
+  return number && *number >= low && *number <= high ? *number : low - 1;
+}
+
+Instrument& instrument_named(Part& part, std::string_view id) {
+  const auto at = std::ranges::find(part.instruments, id, &Instrument::id);
+  if (at != part.instruments.end()) return *at;
+  return part.instruments.emplace_back(Instrument{std::string(id)});
+}
+
+void describe_part(const Element& score_part, Part& part) {
+  part.name = child_text(score_part, "part-name");
+  for (const Element& child : Children(score_part)) {
+    if (is(child, "score-instrument")) instrument_named(part, attribute(child, "id"));
+    if (!is(child, "midi-instrument")) continue;
+    Instrument& instrument = instrument_named(part, attribute(child, "id"));
+    instrument.channel = in_range(child_text(child, "midi-channel"), 1, 16) - 1;
+    instrument.program = in_range(child_text(child, "midi-program"), 1, 128) - 1;
+    instrument.unpitched = in_range(child_text(child, "midi-unpitched"), 1, 128) - 1;
+  }
+}
+
+Part make_part(const Element& root, const std::string& id) {
+  Part part;
+  part.id = id;
+  if (const Element* list = root.FirstChildElement("part-list")) {
+    for (const Element& child : Children(*list)) {
+      if (is(child, "score-part") && attribute(child, "id") == id) {
+        describe_part(child, part);
+        break;
+      }
+    }
+  }
+  if (part.instruments.empty()) part.instruments.emplace_back();
+  return part;
+}
+
+// MuseScore before version 4 wrote <cue/> for whatever was drawn small.
+bool cue_means_small(const Element& root) {
+  const Element* identification = root.FirstChildElement("identification");
+  const Element* encoding =
+      identification ? identification->FirstChildElement("encoding") : nullptr;
+  if (!encoding) return false;
+  constexpr std::string_view kName = "MuseScore ";
+  for (const Element& child : Children(*encoding)) {
+    const std::string_view text = text_of(&child);
+    if (is(child, "software") && text.starts_with(kName) && text.size() > kName.size() + 1)
+      return text[kName.size()] >= '0' && text[kName.size()] < '4' && text[kName.size() + 1] == '.';
+  }
+  return false;
+}
+
+// See the head of musicxml.h.
+void measure_lengths(Piece& piece, Findings& found) {
+  const int64_t short_note = piece.units;  // in 16ths of itself: a 64th note
+  for (size_t m = 0; m < piece.signs.size(); ++m) {
+    int64_t content = 0, signature = 0;
+    for (const Part& part : piece.parts) {
+      content = std::max(content, part.measures[m].length);
+      signature = std::max(signature, part.measures[m].time_signature);
+    }
+    const int64_t apart = content > signature ? content - signature : signature - content;
+    const bool mended =
+        apart != 0 && signature > 0 && 16 * content % short_note != 0 && 4 * apart < piece.units;
+    if (mended) {
+      found.add(
+          piece.signs[m].line,
+          fmt::format("the measure is {} of {} parts of a quarter note {}: its time signature "
+                      "holds",
+                      apart, piece.units, content > signature ? "too long" : "too short"));
+    }
+    piece.lengths.push_back(mended || content == 0 ? signature : content);
+  }
+}
+
+Piece make_piece(const Element& root, const std::string& name, Findings& found) {
+  const bool by_time = is(root, "score-timewise");
+  if (!by_time && !is(root, "score-partwise"))
+    fail(name, root,
+         fmt::format("not MusicXML: it begins with <{}>",
+                     std::string_view(root.Name()).substr(0, 40)));
+  auto elements = by_time ? timewise(root) : partwise(root);
+  if (elements.empty()) fail(name, root, "no part in the score");
+  if (elements.size() > kMaxTracks)
+    throw LimitError(name, fmt::format("line 1: more than {} parts are not read", kMaxTracks));
+  const size_t measures = make_equal(elements, name);
+
+  UnitFinder units(name, found);
+  for (const PartElements& part : elements) {
+    for (const Element* measure : part.measures) {
+      if (measure) units.look(*measure);
+    }
+  }
+  Piece piece;
+  piece.units = units.units();
+  piece.signs.resize(measures);
+  const Context context{name, found, piece.units, cue_means_small(root)};
+  for (const PartElements& part : elements) {
+    Part made = make_part(root, part.id);
+    PartReader reader(context, made);
+    for (size_t m = 0; m < measures; ++m) {
+      if (!part.measures[m]) {
+        made.measures.emplace_back();
+        continue;
+      }
+      if (piece.signs[m].line == 0) piece.signs[m].line = part.measures[m]->GetLineNum();
+      made.measures.push_back(reader.read(*part.measures[m], piece.signs[m]));
+    }
+    piece.parts.push_back(std::move(made));
+  }
+  measure_lengths(piece, found);
+  return piece;
+}
+
+}  // namespace
+
+Piece read_piece(const std::string& text, const std::string& name, Findings& found) {
+  const auto document = parse_xml(text, name);
+  return make_piece(*document->RootElement(), name, found);
+}
+
+}  // namespace etude::midi::musicxml

@@ -1,0 +1,171 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "midi/error.h"
+#include "midi/musicxml_model.h"
+#include "midi/smf.h"
+
+namespace etude::midi::musicxml {
+namespace {
+
+using Bytes = std::span<const uint8_t>;
+
+int line_at(std::string_view text, size_t at) {
+  const auto upto = text.substr(0, at);
+  return 1 + static_cast<int>(std::count(upto.begin(), upto.end(), '\n'));
+}
+
+void put_utf8(std::string& out, uint32_t code) {
+  const auto put = [&out](uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+  if (code < 0x80) {
+    put(code);
+  } else if (code < 0x800) {
+    put(0xC0 | code >> 6);
+    put(0x80 | (code & 0x3F));
+  } else if (code < 0x10000) {
+    put(0xE0 | code >> 12);
+    put(0x80 | (code >> 6 & 0x3F));
+    put(0x80 | (code & 0x3F));
+  } else {
+    put(0xF0 | code >> 18);
+    put(0x80 | (code >> 12 & 0x3F));
+    put(0x80 | (code >> 6 & 0x3F));
+    put(0x80 | (code & 0x3F));
+  }
+}
+
+// `high`: which byte of a pair is the upper one.
+std::string from_utf16(Bytes bytes, size_t high, const std::string& name) {
+  std::string out;
+  out.reserve(bytes.size());
+  const auto fail = [&](const char* why) {
+    throw Error(name, fmt::format("line {}: {}", line_at(out, out.size()), why));
+  };
+  if (bytes.size() % 2 != 0) fail("UTF-16 with half a character at its end");
+  const auto pair = [&](size_t at) {
+    return static_cast<uint32_t>(bytes[at + high] << 8 | bytes[at + 1 - high]);
+  };
+  for (size_t at = 2; at < bytes.size(); at += 2) {
+    uint32_t code = pair(at);
+    if (code >= 0xD800 && code < 0xE000) {
+      const uint32_t low = at + 2 < bytes.size() ? pair(at + 2) : 0;
+      if (code >= 0xDC00 || low < 0xDC00 || low >= 0xE000) fail("half a UTF-16 surrogate pair");
+      code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+      at += 2;
+    }
+    put_utf8(out, code);
+  }
+  return out;
+}
+
+// What the XML declaration says, in small letters; empty if nothing.
+std::string declared_encoding(std::string_view text) {
+  if (!text.starts_with("<?xml")) return {};
+  const auto declaration = text.substr(0, text.find("?>"));
+  const size_t word = declaration.find("encoding");
+  if (word == std::string_view::npos) return {};
+  const size_t open = declaration.find_first_of("\"'", word);
+  if (open == std::string_view::npos) return {};
+  const size_t close = declaration.find(declaration[open], open + 1);
+  if (close == std::string_view::npos) return {};
+  std::string encoding(declaration.substr(open + 1, close - open - 1));
+  for (char& c : encoding) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return encoding;
+}
+
+std::string from_latin1(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) put_utf8(out, static_cast<uint8_t>(c));
+  return out;
+}
+
+// The end of the document type declaration that begins at `at`: past its internal subset and what
+// is quoted there; npos if it does not end.
+size_t doctype_end(std::string_view text, size_t at) {
+  int brackets = 0;
+  for (size_t i = at; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"' || c == '\'') {
+      i = text.find(c, i + 1);
+      if (i == std::string_view::npos) return i;
+    } else if (text.substr(i).starts_with("<!--")) {
+      i = text.find("-->", i);
+      if (i == std::string_view::npos) return i;
+      i += 2;
+    } else if (c == '[') {
+      ++brackets;
+    } else if (c == ']') {
+      --brackets;
+    } else if (c == '>' && brackets <= 0) {
+      return i + 1;
+    }
+  }
+  return std::string_view::npos;
+}
+
+// A document type says nothing that this reader needs, and a parser could stumble over what stands
+// in it.
+void blank_doctype(std::string& text, const std::string& name) {
+  size_t at = 0;
+  while (true) {
+    at = text.find('<', at);
+    if (at == std::string::npos || at + 1 == text.size()) return;
+    const auto rest = std::string_view(text).substr(at);
+    if (rest.starts_with("<!DOCTYPE")) break;
+    if (rest.starts_with("<!--")) {
+      at = text.find("-->", at);
+    } else if (rest[1] == '?') {
+      at = text.find("?>", at);
+    } else {
+      return;  // the first element: it can only stand before
+    }
+    if (at == std::string::npos) return;
+  }
+  const size_t end = doctype_end(text, at);
+  if (end == std::string::npos) {
+    throw Error(name, fmt::format("line {}: the DOCTYPE does not end", line_at(text, at)));
+  }
+  for (size_t i = at; i < end; ++i) {
+    if (text[i] != '\n' && text[i] != '\r') text[i] = ' ';
+  }
+}
+
+}  // namespace
+
+void Findings::add(int line, const std::string& what) {
+  if (list_.size() < kMaxFindings)
+    list_.push_back({Deviation::notation, static_cast<size_t>(line), what});
+}
+
+std::string utf8_text(Bytes bytes, const std::string& name, Findings& found) {
+  const auto starts_with = [&](std::initializer_list<uint8_t> mark) {
+    return bytes.size() >= mark.size() && std::equal(mark.begin(), mark.end(), bytes.begin());
+  };
+  std::string text;
+  if (starts_with({0xFE, 0xFF})) {
+    text = from_utf16(bytes, 0, name);
+  } else if (starts_with({0xFF, 0xFE})) {
+    text = from_utf16(bytes, 1, name);
+  } else {
+    if (starts_with({0xEF, 0xBB, 0xBF})) bytes = bytes.subspan(3);
+    text.assign(bytes.begin(), bytes.end());
+    const std::string encoding = declared_encoding(text);
+    if (encoding == "iso-8859-1" || encoding == "latin1") {
+      text = from_latin1(text);
+    } else if (!encoding.empty() && encoding != "utf-8" && encoding != "us-ascii") {
+      found.add(1, fmt::format("encoding '{}' read as UTF-8", encoding.substr(0, 40)));
+    }
+  }
+  if (const size_t nul = text.find('\0'); nul != std::string::npos) {
+    throw Error(name, fmt::format("line {}: a zero byte, which no XML has", line_at(text, nul)));
+  }
+  blank_doctype(text, name);
+  return text;
+}
+
+}  // namespace etude::midi::musicxml
