@@ -1,10 +1,12 @@
 #include "midi/score_file.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
 #include "midi/archive.h"
 #include "midi/files.h"
+#include "midi/musicxml.h"
 #include "midi/musicxml_write.h"
 #include "midi/smf_write.h"
 
@@ -12,6 +14,22 @@ namespace etude::midi {
 namespace {
 
 using Bytes = std::span<const uint8_t>;
+
+bool begins_with(Bytes bytes, std::string_view mark) {
+  return bytes.size() >= mark.size() &&
+         std::equal(mark.begin(), mark.end(), bytes.begin(),
+                    [](char a, uint8_t b) { return static_cast<uint8_t>(a) == b; });
+}
+
+bool is_xml(Bytes bytes) {
+  if (begins_with(bytes, "\xEF\xBB\xBF") || begins_with(bytes, "\xFE\xFF") ||
+      begins_with(bytes, "\xFF\xFE"))
+    return true;
+  const auto first = std::ranges::find_if(bytes, [](uint8_t byte) {
+    return byte != ' ' && byte != '\t' && byte != '\r' && byte != '\n';
+  });
+  return first != bytes.end() && *first == '<';
+}
 
 // A container (w3.org/2021/06/musicxml40/tutorial/compressed-mxl-files).
 std::vector<uint8_t> compressed(const std::string& music) {
@@ -36,7 +54,8 @@ std::vector<uint8_t> compressed(const std::string& music) {
 }  // namespace
 
 Score parse_score(Bytes bytes, const std::string& name, Reading reading) {
-  return parse_smf(bytes, name, reading);
+  if (begins_with(bytes, "PK\3\4")) return parse_mxl(bytes, name);
+  return is_xml(bytes) ? parse_musicxml(bytes, name) : parse_smf(bytes, name, reading);
 }
 
 Score read_score(const std::filesystem::path& path, Reading reading) {
