@@ -11,6 +11,7 @@ namespace etude::apps {
 void add_fetch(CLI::App& program);
 void add_info(CLI::App& program);
 void add_roll(CLI::App& program);
+void add_convert(CLI::App& program);
 void add_dataset(CLI::App& program);
 void add_params(CLI::App& program);
 void add_train(CLI::App& program);

@@ -14,8 +14,7 @@
 #include "engine/error.h"
 #include "kernels/parallel.h"
 #include "midi/compose.h"
-#include "midi/smf.h"
-#include "midi/smf_write.h"
+#include "midi/score_file.h"
 
 namespace etude::apps {
 namespace {

@@ -13,7 +13,7 @@
 #include "apps/reading_options.h"
 #include "midi/error.h"
 #include "midi/instrument.h"
-#include "midi/smf.h"
+#include "midi/score_file.h"
 #include "midi/tempo.h"
 
 namespace etude::apps {

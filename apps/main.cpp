@@ -77,6 +77,7 @@ int main(int argc, char** argv) {
   add_fetch(program);
   add_info(program);
   add_roll(program);
+  add_convert(program);
   add_dataset(program);
   add_params(program);
   add_train(program);

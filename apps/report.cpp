@@ -12,7 +12,7 @@
 #include "engine/error.h"
 #include "midi/instrument.h"
 #include "midi/piano_roll.h"
-#include "midi/smf.h"
+#include "midi/score_file.h"
 #include "midi/tempo.h"
 
 namespace etude::apps {

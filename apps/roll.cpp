@@ -13,7 +13,7 @@
 #include "apps/report/roll_svg.h"
 #include "engine/atomic_file.h"
 #include "midi/piano_roll.h"
-#include "midi/smf.h"
+#include "midi/score_file.h"
 
 namespace etude::apps {
 namespace {

@@ -35,7 +35,7 @@ void check_written(const midi::Score& score) {
   } catch (const midi::Error&) {  // of a delta that passed over events made too long
     return;
   }
-  const midi::Score again = midi::parse_score(bytes, "again.mid");
+  const midi::Score again = midi::parse_smf(bytes, "again.mid");
   expect(again.tracks.size() == score.tracks.size(), "tracks were lost");
   for (size_t t = 0; t < score.tracks.size(); ++t) {
     const auto before = without_end(score.tracks[t]), after = without_end(again.tracks[t]);
@@ -67,7 +67,7 @@ void check_notes(const midi::Score& score) {
 void read(Bytes bytes, midi::Reading reading) {
   midi::Score score;
   try {
-    score = midi::parse_score(bytes, "x.mid", reading);
+    score = midi::parse_smf(bytes, "x.mid", reading);
   } catch (const midi::Error&) {
     return;
   }

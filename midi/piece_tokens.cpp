@@ -10,7 +10,7 @@
 #include "midi/error.h"
 #include "midi/files.h"
 #include "midi/sha256.h"
-#include "midi/smf.h"
+#include "midi/score_file.h"
 
 namespace etude::midi {
 namespace {

@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "midi/error.h"
-#include "midi/files.h"
 #include "midi/instrument.h"
 #include "midi/smf_track.h"
 
@@ -220,7 +219,7 @@ bool find_rmid(Bytes bytes, const std::string& name, size_t& begin, size_t& end)
 
 }  // namespace
 
-Score parse_score(Bytes bytes, const std::string& name, Reading reading) {
+Score parse_smf(Bytes bytes, const std::string& name, Reading reading) {
   if (bytes.size() > kMaxFileBytes) {
     throw LimitError(
         name, fmt::format("{} bytes, more than {} are not read", bytes.size(), kMaxFileBytes));
@@ -238,10 +237,6 @@ Score parse_score(Bytes bytes, const std::string& name, Reading reading) {
       throw Error::at(name, finding.place, finding.what);
   }
   return score;
-}
-
-Score read_score(const std::filesystem::path& path, Reading reading) {
-  return parse_score(read_file(path, kMaxFileBytes), path.string(), reading);
 }
 
 }  // namespace etude::midi

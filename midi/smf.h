@@ -17,7 +17,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <string>
 
@@ -34,8 +33,7 @@ inline constexpr size_t kMaxTracks = 65535;  // what a header can declare
 inline constexpr size_t kMaxFindings = 100;  // more are not told
 
 // Throws Error naming file, byte offset and reason.
-Score read_score(const std::filesystem::path& path, Reading reading = Reading::tolerant);
-Score parse_score(std::span<const uint8_t> bytes, const std::string& name,
-                  Reading reading = Reading::tolerant);
+Score parse_smf(std::span<const uint8_t> bytes, const std::string& name,
+                Reading reading = Reading::tolerant);
 
 }  // namespace etude::midi

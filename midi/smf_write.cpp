@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "midi/error.h"
-#include "midi/files.h"
 
 namespace etude::midi {
 namespace {
@@ -93,10 +92,6 @@ std::vector<uint8_t> write_smf(const Score& score) {
     out.insert(out.end(), content.begin(), content.end());
   }
   return out;
-}
-
-void write_score(const std::filesystem::path& path, const Score& score) {
-  write_file_atomically(path, write_smf(score));
 }
 
 }  // namespace etude::midi

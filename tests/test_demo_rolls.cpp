@@ -11,7 +11,7 @@
 #include "midi/dataset.h"
 #include "midi/piano_roll.h"
 #include "midi/sha256.h"
-#include "midi/smf.h"
+#include "midi/score_file.h"
 
 using namespace etude::midi;
 using Json = nlohmann::json;

@@ -11,7 +11,7 @@
 #include "apps/sampler.h"
 #include "layers/model_file.h"
 #include "midi/piano_roll.h"
-#include "midi/smf.h"
+#include "midi/score_file.h"
 #include "tests/program.h"
 
 using namespace etude;

@@ -14,7 +14,7 @@
 #include "midi/error.h"
 #include "midi/piano_roll.h"
 #include "midi/sha256.h"
-#include "midi/smf.h"
+#include "midi/score_file.h"
 #include "midi/smf_write.h"
 #include "midi/tempo.h"
 #include "tests/midi_files.h"

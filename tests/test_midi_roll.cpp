@@ -23,7 +23,7 @@ constexpr uint32_t kColumn = 96;
 
 // "0: 60" lines of a roll at 10 columns a second, joined by spaces, without the head.
 std::string roll_of(const Bytes& file, Pedal pedal = Pedal::compat, double fs = 10) {
-  std::string text = roll_text(make_piano_roll(parse_score(file, "x.mid"), {fs, pedal}));
+  std::string text = roll_text(make_piano_roll(parse_smf(file, "x.mid"), {fs, pedal}));
   text.erase(0, text.find('\n') + 1);
   for (char& c : text) c = c == '\n' ? ' ' : c;
   if (!text.empty()) text.pop_back();
@@ -52,7 +52,7 @@ TEST_CASE("a note fills the columns from its start up to its end, truncated") {
   // Inside one column it leaves no mark.
   CHECK(roll_of(one_track(on(1, 60) + off(90, 60) + pedal(kColumn, 0))).empty());
   // The last part column is cut.
-  const Score part = parse_score(one_track(on(0, 60) + off(2 * kColumn + 95, 60)), "x.mid");
+  const Score part = parse_smf(one_track(on(0, 60) + off(2 * kColumn + 95, 60)), "x.mid");
   CHECK(make_piano_roll(part, {10, Pedal::compat}).columns() == 2);
 }
 
@@ -60,7 +60,7 @@ TEST_CASE("a note-off closes all earlier notes of its pitch and channel") {
   const Bytes struck_twice =
       on(0, 60) + on(kColumn, 60) + off(kColumn, 60) + on(kColumn, 61) + off(kColumn, 61);
   CHECK(roll_of(one_track(struck_twice)) == "0: 60 1: 60 3: 61");
-  const auto all = instruments(parse_score(one_track(struck_twice), "x.mid"));
+  const auto all = instruments(parse_smf(one_track(struck_twice), "x.mid"));
   CHECK(all[0].notes.size() == 3);
   // Struck on the tick of the note-off: the new note stays open, if an old one was closed ...
   CHECK(roll_of(one_track(on(0, 60) + on(kColumn, 60) + off(0, 60) + off(kColumn, 60))) ==
@@ -79,7 +79,7 @@ TEST_CASE("the first instrument is the one whose note is closed first") {
   // A program change between note-on and note-off: the program at the note-off counts.
   const Bytes changed = on(0, 60) + at(0, {0xC0, 7}) + off(kColumn, 60) + at(0, {0xC0, 0}) +
                         on(0, 62) + off(kColumn, 62);
-  const auto all = instruments(parse_score(one_track(changed), "x.mid"));
+  const auto all = instruments(parse_smf(one_track(changed), "x.mid"));
   REQUIRE(all.size() == 2);
   CHECK(all[0].program == 7);
   CHECK(all[1].program == 0);
@@ -89,7 +89,7 @@ TEST_CASE("the first instrument is the one whose note is closed first") {
                 track(on(0, 72) + off(96, 72) + kEnd)) ==
         "0: 60 1: 60 2: 60 3: 60 4: 60 5: 60 6: 60 7: 60 8: 60 9: 60");
   // A drum kit has no pitch: columns, but none that sounds.
-  const Score drums = parse_score(one_track(on(0, 36, 9) + off(960, 36, 9)), "x.mid");
+  const Score drums = parse_smf(one_track(on(0, 36, 9) + off(960, 36, 9)), "x.mid");
   const PianoRoll roll = make_piano_roll(drums, {10, Pedal::compat});
   CHECK(roll.columns() == 10);
   CHECK(roll_text(roll) == "# fs=10 columns=10\n");
@@ -134,7 +134,7 @@ TEST_CASE("pitch bends shift by whole semitones and smear by parts") {
 TEST_CASE("articulated: the columns where a sounding note is struck") {
   const Bytes notes = on(0, 60) + pedal(0, 127) + off(kColumn, 60) + on(kColumn, 60) + off(50, 60) +
                       on(kColumn, 62) + off(1, 62) + pedal(200, 0);
-  const auto roll = make_piano_roll(parse_score(one_track(notes), "x.mid"), {10, Pedal::compat});
+  const auto roll = make_piano_roll(parse_smf(one_track(notes), "x.mid"), {10, Pedal::compat});
   REQUIRE(roll.columns() == 5);
   std::string struck;
   for (size_t c = 0; c < 5; ++c) {
@@ -148,12 +148,12 @@ TEST_CASE("articulated: the columns where a sounding note is struck") {
 
 TEST_CASE("rates: parts of a column a second, and what is no rate") {
   const Bytes file = one_track(on(0, 60) + off(960, 60));
-  CHECK(roll_text(make_piano_roll(parse_score(file, "x"), {7.5, Pedal::compat}))
+  CHECK(roll_text(make_piano_roll(parse_smf(file, "x"), {7.5, Pedal::compat}))
             .starts_with("# fs=7.5 columns=7\n"));
-  CHECK(roll_text(make_piano_roll(parse_score(file, "x"), {100, Pedal::compat}))
+  CHECK(roll_text(make_piano_roll(parse_smf(file, "x"), {100, Pedal::compat}))
             .starts_with("# fs=100 columns=100\n"));
   for (const double fs : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
-    CHECK_THROWS_AS(make_piano_roll(parse_score(file, "x"), {fs, Pedal::compat}), Error);
+    CHECK_THROWS_AS(make_piano_roll(parse_smf(file, "x"), {fs, Pedal::compat}), Error);
   }
 }
 
@@ -177,7 +177,7 @@ TEST_CASE("extend: each note goes on to the pedal-up, or to the next strike of i
   // The next strike takes over: its own note ends after the pedal-up, at its own note-off.
   const auto notes = [](const Bytes& events) {
     std::string text;
-    for (const Note& note : pedalled_notes(instruments(parse_score(one_track(events), "x.mid"))[0]))
+    for (const Note& note : pedalled_notes(instruments(parse_smf(one_track(events), "x.mid"))[0]))
       text += std::to_string(note.start.count) + "-" + std::to_string(note.end.count) + " ";
     return text;
   };

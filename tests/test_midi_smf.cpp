@@ -14,6 +14,7 @@
 #include "midi/files.h"
 #include "midi/instrument.h"
 #include "midi/piano_roll.h"
+#include "midi/score_file.h"
 #include "midi/smf.h"
 #include "midi/smf_write.h"
 #include "midi/tempo.h"
@@ -56,7 +57,7 @@ std::string message_of(const std::function<void()>& act) {
 }
 
 std::string fault(const Bytes& bytes) {
-  return message_of([&] { parse_score(bytes, "x.mid"); });
+  return message_of([&] { parse_smf(bytes, "x.mid"); });
 }
 
 // Every kind of event, running status, long and padded deltas, sysex in parts, unknown meta.
@@ -119,9 +120,9 @@ Score random_score(std::mt19937& random) {
 void survive(const Bytes& bytes) {
   for (const Reading reading : {Reading::strict, Reading::tolerant, Reading::recover}) {
     try {
-      const Score score = parse_score(bytes, "x.mid", reading);
+      const Score score = parse_smf(bytes, "x.mid", reading);
       CHECK(score.found.size() <= 100);
-      CHECK(same_events(score, parse_score(write_smf(score), "again.mid")));
+      CHECK(same_events(score, parse_smf(write_smf(score), "again.mid")));
       end_times(score);
       for (const Pedal pedal : {Pedal::compat, Pedal::extend, Pedal::off}) {
         const PianoRoll roll = make_piano_roll(score, {20, pedal});
@@ -201,7 +202,7 @@ std::vector<Bytes> small_files() {
 
 TEST_CASE("every kind of event is kept, with its tick and its place in the file") {
   const Bytes bytes = rich_file();
-  const Score score = parse_score(bytes, "rich.mid");
+  const Score score = parse_smf(bytes, "rich.mid");
   CHECK(score.format == 1);
   CHECK(score.tracks_declared == 2);
   CHECK(score.found.empty());
@@ -243,7 +244,7 @@ TEST_CASE("every kind of event is kept, with its tick and its place in the file"
 }
 
 TEST_CASE("seconds: tempo of all tracks for players, of the first for rolls; SMPTE; format 2") {
-  const Score score = parse_score(rich_file(), "rich.mid");
+  const Score score = parse_smf(rich_file(), "rich.mid");
   // 480 ticks at 120 a minute, then 480 at 240.
   CHECK(end_times(score).last_event.count == 0.5 + 0.25);
   CHECK(end_times(score).last_event_by_first_track.count == 1.0);
@@ -251,7 +252,7 @@ TEST_CASE("seconds: tempo of all tracks for players, of the first for rolls; SMP
 
   const Bytes events =
       Bytes{0x00, 0xFF, 0x51, 0x03, 0x01, 0x00, 0x00} + number(30000) + Bytes{0x90, 60, 1} + kEnd;
-  const Score drop = parse_score(header(0, 1, 0xE350) + track(events), "29.mid");  // -29, 80
+  const Score drop = parse_smf(header(0, 1, 0xE350) + track(events), "29.mid");  // -29, 80
   CHECK(drop.division.frame_code == 29);
   CHECK(end_times(drop).last_event.count ==
         doctest::Approx(30000 / (30000.0 / 1001 * 80)).epsilon(1e-14));
@@ -260,7 +261,7 @@ TEST_CASE("seconds: tempo of all tracks for players, of the first for rolls; SMP
     return track(Bytes{0x00, 0xFF, 0x51, 0x03, high, 0x00, 0x00} + number(480) +
                  Bytes{0x90, 60, 0} + kEnd);
   };
-  const Score two = parse_score(header(2, 2, 480) + with_tempo(0x10) + with_tempo(0x20), "2.mid");
+  const Score two = parse_smf(header(2, 2, 480) + with_tempo(0x10) + with_tempo(0x20), "2.mid");
   CHECK(end_times(two).last_event.count == doctest::Approx(0x200000 / 1e6).epsilon(1e-14));
 }
 
@@ -297,9 +298,9 @@ TEST_CASE("errors name the file, the byte and the reason") {
 TEST_CASE("what is tolerated is told, and refused where the letter counts") {
   const auto found = [](const Bytes& bytes) {
     std::string all;
-    const auto findings = parse_score(bytes, "x.mid").found;
+    const auto findings = parse_smf(bytes, "x.mid").found;
     for (const Finding& finding : findings) all += finding.what + ";";
-    const std::string strict = message_of([&] { parse_score(bytes, "x.mid", Reading::strict); });
+    const std::string strict = message_of([&] { parse_smf(bytes, "x.mid", Reading::strict); });
     REQUIRE(!findings.empty());
     CHECK(strict == "x.mid: byte " + std::to_string(findings[0].place) + ": " + findings[0].what);
     return all;
@@ -332,8 +333,8 @@ TEST_CASE("a chunk's wrong length costs nothing where End of Track tells the rig
     Bytes bytes = right;
     bytes[21] = static_cast<uint8_t>(wrong);
     CAPTURE(wrong);
-    const Score score = parse_score(bytes, "x.mid");
-    CHECK(same_events(score, parse_score(right, "x.mid")));
+    const Score score = parse_smf(bytes, "x.mid");
+    CHECK(same_events(score, parse_smf(right, "x.mid")));
     REQUIRE(score.found.size() == 1);
     CHECK(score.found[0].kind == Deviation::wrong_chunk_length);
     CHECK(score.found[0].what ==
@@ -341,7 +342,7 @@ TEST_CASE("a chunk's wrong length costs nothing where End of Track tells the rig
     CHECK(score.found[0].place == 18);
   }
   // No End of Track, and a length that leads nowhere: what there is by the length is all.
-  const Score none = parse_score(
+  const Score none = parse_smf(
       header(0, 1, 96) + track({0x00, 0x90, 60, 1}) + Bytes{0, 0, 0, 0, 0, 0, 0, 0, 0}, "x.mid");
   CHECK(none.found.size() == 2);
   CHECK(none.tracks[0].events.size() == 1);
@@ -351,7 +352,7 @@ TEST_CASE("doubtful notes are counted, and refused where the letter counts") {
   const Bytes events = Bytes{0x00, 0x90, 60, 1, 0x10, 60, 2, 0x10, 60, 0} +  // struck twice
                        Bytes{0x00, 62, 1, 0x00, 62, 0, 0x10, 64, 1} + kEnd;  // no length; open
   const Bytes bytes = header(0, 1, 96) + track(events);
-  const auto found = doubtful_notes(parse_score(bytes, "x.mid"));
+  const auto found = doubtful_notes(parse_smf(bytes, "x.mid"));
   REQUIRE(found.size() == 3);
   CHECK(found[0].kind == Deviation::overlapping_notes);
   CHECK(found[0].what == "1 notes struck while they sound, the first here");
@@ -361,7 +362,7 @@ TEST_CASE("doubtful notes are counted, and refused where the letter counts") {
   CHECK(bytes[found[1].place] == 64);
   CHECK(found[2].kind == Deviation::zero_length_note);
   CHECK(bytes[found[2].place] == 62);
-  CHECK(message_of([&] { parse_score(bytes, "x.mid", Reading::strict); }) ==
+  CHECK(message_of([&] { parse_smf(bytes, "x.mid", Reading::strict); }) ==
         "x.mid: byte 27: 1 notes struck while they sound, the first here");
 }
 
@@ -369,8 +370,8 @@ TEST_CASE("damage, when asked, costs only what follows it in its track") {
   const Bytes bad = track({0x00, 0x90, 60, 1, 0x00, 0x90, 61, 200, 0x00, 0x90, 62, 1});
   const Bytes good = track(Bytes{0x00, 0x90, 70, 1} + kEnd);
   const Bytes bytes = header(1, 2, 96) + bad + good;
-  CHECK_THROWS_AS(parse_score(bytes, "x.mid"), Error);
-  const Score score = parse_score(bytes, "x.mid", Reading::recover);
+  CHECK_THROWS_AS(parse_smf(bytes, "x.mid"), Error);
+  const Score score = parse_smf(bytes, "x.mid", Reading::recover);
   REQUIRE(score.tracks.size() == 2);
   CHECK(score.tracks[0].events.size() == 1);
   CHECK(score.tracks[1].events.size() == 2);
@@ -384,15 +385,15 @@ TEST_CASE("what is written reads back the same") {
   for (int i = 0; i < 300; ++i) {
     const Score score = random_score(random);
     const Bytes bytes = write_smf(score);
-    const Score again = parse_score(bytes, "again.mid");
+    const Score again = parse_smf(bytes, "again.mid");
     CHECK(again.found.size() == (again.format == 0 && again.tracks.size() > 1 ? 1 : 0));
     CHECK(again.format == score.format);
     CHECK(same_events(score, again));
     CHECK(write_smf(again) == bytes);
   }
   for (const Bytes& file : small_files()) {
-    const Score score = parse_score(file, "x.mid");
-    CHECK(same_events(score, parse_score(write_smf(score), "again.mid")));
+    const Score score = parse_smf(file, "x.mid");
+    CHECK(same_events(score, parse_smf(write_smf(score), "again.mid")));
   }
 }
 
@@ -432,7 +433,7 @@ TEST_CASE("read, write, read: all of the reference's files") {
       if (entry.path().extension() != ".mid") continue;
       try {
         const Score score = read_score(entry.path(), Reading::recover);
-        CHECK(same_events(score, parse_score(write_smf(score), "again.mid")));
+        CHECK(same_events(score, parse_smf(write_smf(score), "again.mid")));
         ++files;
       } catch (const Error&) {  // which ones may throw is told in test_midi_golden
       }
@@ -443,7 +444,7 @@ TEST_CASE("read, write, read: all of the reference's files") {
 
 TEST_CASE("files are written whole or not at all") {
   const TemporaryFolder folder;
-  const Score score = parse_score(rich_file(), "x.mid");
+  const Score score = parse_smf(rich_file(), "x.mid");
   write_score(folder / "a.mid", score);
   CHECK(file_bytes(folder / "a.mid") == write_smf(score));
   write_file_atomically(folder / "a.mid", "short");
@@ -475,12 +476,12 @@ TEST_CASE("hostile: cut anywhere") {
       const Bytes cut(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(length));
       // Only a cut between two tracks leaves a file that is whole but for its head.
       try {
-        const auto found = parse_score(cut, "cut.mid").found;
+        const auto found = parse_smf(cut, "cut.mid").found;
         CHECK(std::ranges::any_of(
             found, [](const Finding& f) { return f.kind == Deviation::too_few_tracks; }));
       } catch (const Error&) {
       }
-      CHECK_THROWS_AS(parse_score(cut, "cut.mid", Reading::strict), Error);
+      CHECK_THROWS_AS(parse_smf(cut, "cut.mid", Reading::strict), Error);
       survive(cut);
     }
   }
@@ -513,7 +514,7 @@ TEST_CASE("hostile: beyond the limits") {
   // The longest delta there is: it can be read, but it is not turned into notes.
   const Bytes longest =
       header(0, 1, 480) + track(Bytes{0x00, 0x90, 60, 1, 0xFF, 0xFF, 0xFF, 0x7F, 60, 0} + kEnd);
-  const Score score = parse_score(longest, "long.mid");
+  const Score score = parse_smf(longest, "long.mid");
   CHECK(score.end_tick().count == 268435455);
   CHECK_THROWS_AS(make_piano_roll(score, {}), LimitError);
   CHECK(message_of([&] { make_piano_roll(score, {}); }) ==
@@ -523,14 +524,14 @@ TEST_CASE("hostile: beyond the limits") {
   const Bytes slow =
       header(0, 1, 1) + track(Bytes{0x00, 0xFF, 0x51, 0x03, 0xFF, 0xFF, 0xFF} +
                               Bytes{0x00, 0x90, 60, 1} + number(9999999) + Bytes{60, 0} + kEnd);
-  CHECK_THROWS_AS(make_piano_roll(parse_score(slow, "slow.mid"), {}), LimitError);
+  CHECK_THROWS_AS(make_piano_roll(parse_smf(slow, "slow.mid"), {}), LimitError);
 
   // Two bytes an event.
   Bytes programs = {0x00, 0xC0, 0x01};
   programs.resize(3 + 2 * kMaxEvents, 0);
-  CHECK_THROWS_AS(parse_score(header(0, 1, 480) + track(programs), "many.mid"), LimitError);
+  CHECK_THROWS_AS(parse_smf(header(0, 1, 480) + track(programs), "many.mid"), LimitError);
 
-  CHECK_THROWS_AS(parse_score(Bytes(kMaxFileBytes + 1), "big.mid"), LimitError);
+  CHECK_THROWS_AS(parse_smf(Bytes(kMaxFileBytes + 1), "big.mid"), LimitError);
   const TemporaryFolder folder;
   const fs::path sparse = folder.write("big.mid", Bytes{0});
   fs::resize_file(sparse, kMaxFileBytes + 1);
@@ -546,5 +547,5 @@ TEST_CASE("hostile: a hundred thousand notes on one key, as many tracks as can b
   Bytes file = header(1, 0, 480);
   for (size_t i = 0; i < kMaxTracks; ++i) file = std::move(file) + chunk("MTrk", {});
   survive(file);
-  CHECK_THROWS_AS(parse_score(file + chunk("MTrk", {}), "tracks.mid"), LimitError);
+  CHECK_THROWS_AS(parse_smf(file + chunk("MTrk", {}), "tracks.mid"), LimitError);
 }

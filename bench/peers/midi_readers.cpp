@@ -33,7 +33,7 @@ struct Files {
 Json events(const Files& files) {
   size_t count = 0;
   for (const auto& bytes : files.bytes) {
-    for (const auto& track : midi::parse_score(bytes, "file").tracks) count += track.events.size();
+    for (const auto& track : midi::parse_smf(bytes, "file").tracks) count += track.events.size();
   }
   return {{"events", count}};
 }
@@ -43,7 +43,7 @@ Json notes(const Files& files, bool seconds) {
   size_t count = 0;
   double sum = 0;
   for (const auto& bytes : files.bytes) {
-    const auto score = midi::parse_score(bytes, "file");
+    const auto score = midi::parse_smf(bytes, "file");
     const auto instruments = midi::instruments(score);
     const auto tempo = midi::TempoMap::of_track(score, 0);
     for (const auto& instrument : instruments) {

@@ -1,0 +1,93 @@
+#include "midi/score_file.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "midi/archive.h"
+#include "midi/files.h"
+#include "midi/musicxml.h"
+#include "midi/musicxml_write.h"
+#include "midi/smf_write.h"
+
+namespace etude::midi {
+namespace {
+
+using Bytes = std::span<const uint8_t>;
+
+bool begins_with(Bytes bytes, std::string_view mark) {
+  return bytes.size() >= mark.size() &&
+         std::equal(mark.begin(), mark.end(), bytes.begin(),
+                    [](char a, uint8_t b) { return static_cast<uint8_t>(a) == b; });
+}
+
+bool is_xml(Bytes bytes) {
+  if (begins_with(bytes, "\xEF\xBB\xBF") || begins_with(bytes, "\xFE\xFF") ||
+      begins_with(bytes, "\xFF\xFE"))
+    return true;
+  const auto first = std::ranges::find_if(bytes, [](uint8_t byte) {
+    return byte != ' ' && byte != '\t' && byte != '\r' && byte != '\n';
+  });
+  return first != bytes.end() && *first == '<';
+}
+
+// A container (w3.org/2021/06/musicxml40/tutorial/compressed-mxl-files).
+std::vector<uint8_t> compressed(const std::string& music) {
+  constexpr std::string_view kType = "application/vnd.recordare.musicxml";
+  constexpr std::string_view kContainer =
+      R"(<?xml version="1.0" encoding="UTF-8"?>
+<container>
+  <rootfiles>
+    <rootfile full-path="score.musicxml" media-type="application/vnd.recordare.musicxml+xml"/>
+  </rootfiles>
+</container>
+)";
+  const auto bytes = [](std::string_view text) {
+    return Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  };
+  const std::array entries = {NewArchiveEntry{"mimetype", bytes(kType), true},
+                              NewArchiveEntry{"META-INF/container.xml", bytes(kContainer)},
+                              NewArchiveEntry{"score.musicxml", bytes(music)}};
+  return write_archive(entries);
+}
+
+}  // namespace
+
+Score parse_score(Bytes bytes, const std::string& name, Reading reading) {
+  if (begins_with(bytes, "PK\3\4")) return parse_mxl(bytes, name);
+  return is_xml(bytes) ? parse_musicxml(bytes, name) : parse_smf(bytes, name, reading);
+}
+
+Score read_score(const std::filesystem::path& path, Reading reading) {
+  return parse_score(read_file(path, kMaxFileBytes), path.string(), reading);
+}
+
+ScoreKind kind_of(const std::filesystem::path& path) {
+  std::string extension = path.extension().string();
+  for (char& c : extension)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  if (extension == ".mxl") return ScoreKind::compressed_musicxml;
+  return extension == ".musicxml" || extension == ".xml" ? ScoreKind::musicxml : ScoreKind::midi;
+}
+
+void write_score(const std::filesystem::path& path, const Score& score,
+                 const GridOptions& options) {
+  if (kind_of(path) == ScoreKind::midi) {
+    write_file_atomically(path, write_smf(score));
+  } else {
+    write_score(path, quantise(score, options));
+  }
+}
+
+void write_score(const std::filesystem::path& path, const GridScore& music) {
+  switch (kind_of(path)) {
+    case ScoreKind::midi:
+      return write_file_atomically(path, write_smf(to_score(music)));
+    case ScoreKind::musicxml:
+      return write_file_atomically(path, write_musicxml(music));
+    case ScoreKind::compressed_musicxml:
+      return write_file_atomically(path, compressed(write_musicxml(music)));
+  }
+}
+
+}  // namespace etude::midi
