@@ -323,8 +323,9 @@ TEST_CASE("archives that are refused, and of which nothing stays") {
     CHECK_FALSE(fs::exists(cache.folder / "cache/outside"));
   };
   server.serve(good, "\"one\"");
-  check_refused(cache.fetch(server.url(), maestro_archive(2)),
-                "its sha256 is " + sha256(good) + ", not " + sha256(maestro_archive(2)));
+  check_refused(
+      cache.fetch(server.url(), maestro_archive(2)),
+      server.url() + ": its sha256 is " + sha256(good) + ", not " + sha256(maestro_archive(2)));
   CHECK(cache.names() == kNothing);
   refused(Bytes(1000, 'x'), "not a ZIP archive");
   refused(zip_file({{"../outside", {'x'}}}), "has a path with \"..\"");
