@@ -20,6 +20,7 @@
 #include "midi/files.h"
 #include "midi/musicxml.h"
 #include "midi/musicxml_model.h"
+#include "midi/score_file.h"
 #include "midi/smf.h"
 #include "tests/shared_data.h"
 
