@@ -10,7 +10,7 @@
 namespace etude::midi::musicxml {
 namespace {
 
-constexpr int kMaxStaves = 64;
+constexpr size_t kMaxChords = 20'000;  // in a measure of a part, grace notes apart
 
 int dots_of(const Element& note) {
   int dots = 0;
@@ -65,6 +65,12 @@ void PartReader::chord(const Element& element, Note made, bool sounds) {
   const int64_t duration = length(element);
   const bool joins = element.FirstChildElement("chord") && !chords_.empty() && !last_was_grace_;
   if (!joins) {
+    if (chords_.size() == kMaxChords) {
+      throw LimitError(context_.name,
+                       fmt::format("line {}: more than {} notes in a measure are not "
+                                   "read",
+                                   made.line, kMaxChords));
+    }
     chords_.push_back({.start = at_,
                        .duration = duration,
                        .voice = made.voice,

@@ -693,6 +693,14 @@ TEST_CASE("limits") {
   limit(score({many + repeat("backward", "times='1000'"), many + repeat("backward", "times='1000'"),
                many + repeat("backward", "times='1000'")}),
         "events with repeats written out");
+  std::string voices;
+  for (int i = 0; i <= 20'000; ++i) voices += rest(1, voice(i));
+  limit(score({voices}), "20000 notes in a measure");
+  std::string instruments;
+  for (int i = 0; i <= 1000; ++i) instruments += fmt::format("<score-instrument id='{}'/>", i);
+  limit(score_of(part({note("C4", 1)}),
+                 "<part-list><score-part id='P1'>" + instruments + "</score-part></part-list>"),
+        "1000 instruments");
   limit(score({note("C4", 999'999'999)}), "1048576 quarter notes");
   limit(score({note("C4", 12'000'000) + repeat("backward", "times='2'"), note("C4", 12'000'000)}),
         "1048576 quarter notes");
