@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "apps/commands.h"
 #include "apps/datasets.h"
@@ -71,9 +72,8 @@ class CacheLock {
   int fd_;
 };
 
-Installed install_file(const KnownDataset& dataset, const fs::path& file,
-                       const std::string& sha256) {
-  return install(dataset, midi::read_file(file, midi::kMaxArchiveBytes), file.string(), sha256);
+std::vector<uint8_t> archive_bytes(const fs::path& file) {
+  return midi::read_file(file, midi::kMaxArchiveBytes);
 }
 
 Installed fetch(const KnownDataset& dataset, const Options& options, const std::string& sha256,
@@ -96,14 +96,14 @@ Installed fetch(const KnownDataset& dataset, const Options& options, const std::
                     error.what()));
   }
   try {
-    const Installed result = install_file(dataset, part, sha256);
+    const Installed result = install(dataset, archive_bytes(part), url, sha256);
     remove_download(part);
     return result;
   } catch (const Error&) {  // it would be no better the next time
     remove_download(part);
     throw;
   } catch (const midi::Error& error) {
-    if (error.file == part.string()) remove_download(part);
+    if (error.file == url) remove_download(part);
     throw;
   }
 }
@@ -130,7 +130,7 @@ void run(const Options& options) {
   if (result.fault.empty()) {
     tell_line("it is there already");
   } else if (!options.from.empty()) {
-    result = install_file(*dataset, options.from, sha256);
+    result = install(*dataset, archive_bytes(options.from), options.from.string(), sha256);
   } else {
     result = fetch(*dataset, options, sha256, stop);
   }

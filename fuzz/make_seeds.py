@@ -124,8 +124,53 @@ def safetensors():
     made("hole.safetensors", {"a": {"dtype": "U8", "shape": [1], "data_offsets": [1, 2]}}, b"ab")
 
 
+def musicxml():
+    def note(step, duration, more="", first=""):
+        return (f"<note>{first}<pitch><step>{step}</step><octave>4</octave></pitch>"
+                f"<duration>{duration}</duration>{more}</note>")
+
+    def measure(content, tag="measure number='1'"):
+        return f"<{tag}>{content}</{tag.split()[0]}>"
+
+    def score(*measures, start=""):
+        body = "".join(measure(content) for content in measures)
+        return (f"<?xml version='1.0'?>{start}<score-partwise><part-list><score-part id='P1'>"
+                "<part-name>A</part-name></score-part></part-list>"
+                f"<part id='P1'>{body}</part></score-partwise>").encode()
+
+    head = ("<attributes><divisions>6</divisions><key><fifths>-1</fifths></key><time><beats>2</beats>"
+            "<beat-type>4</beat-type></time><staves>2</staves></attributes>")
+    back = "<barline><repeat direction='backward' times='3'/></barline>"
+
+    def ending(number, kind):
+        return f"<barline><ending number='{number}' type='{kind}'/></barline>"
+
+    files = {
+        "notes": score(head + note("C", 6) + note("E", 6, "<staff>2</staff>", "<chord/>") +
+                       "<backup><duration>3</duration></backup>" + note("G", 3, "<voice>2</voice>")),
+        "ties": score(head + note("C", 12, "<tie type='start'/>"), note("C", 6, "<tie type='stop'/>")),
+        "repeats": score(head + note("C", 6), ending("1", "start") + note("D", 6) + back +
+                         ending("1", "stop"), ending("2", "start") + note("E", 6) + ending("2", "stop"),
+                         "<sound dacapo='yes'/>" + note("F", 6)),
+        "graces": score(head + "<note><grace slash='yes'/><pitch><step>D</step><octave>5</octave>"
+                        "</pitch></note>" + note("C", 6) + "<note><grace/><pitch><step>B</step>"
+                        "<alter>-0.5</alter><octave>3</octave></pitch></note>"),
+        "marks": score(head + "<direction><direction-type><metronome><beat-unit>half</beat-unit>"
+                       "<per-minute>60</per-minute></metronome></direction-type><offset>2</offset>"
+                       "</direction><direction><direction-type><dynamics><fp/></dynamics>"
+                       "</direction-type></direction>" + note("C", 6)),
+        "doctype": score(note("C", 1), start="<!DOCTYPE score-partwise [<!ENTITY a 'b'>]>"),
+    }
+    files["timewise"] = ("<score-timewise>" + measure(measure(head + note("A", 1.5), "part id='P1'"))
+                         + "</score-timewise>").encode()
+    files["utf16"] = files["notes"].decode().encode("utf-16")
+    for name, data in files.items():
+        write("musicxml", name + ".musicxml", data)
+
+
 if __name__ == "__main__":
     midi()
     table()
     archive()
     safetensors()
+    musicxml()

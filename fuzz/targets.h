@@ -18,14 +18,15 @@ void midi(Bytes bytes);         // a file; its notes and rolls; written and read
 void table(Bytes bytes);        // MAESTRO's, as CSV and as JSON
 void archive(Bytes bytes);      // ZIP, read and written again
 void safetensors(Bytes bytes);  // a checkpoint
+void musicxml(Bytes bytes);     // a score, written as MIDI and read again
 
 struct Target {
   const char* name;
   void (*run)(Bytes);
 };
-inline constexpr std::array kTargets = {Target{"midi", midi}, Target{"table", table},
-                                        Target{"archive", archive},
-                                        Target{"safetensors", safetensors}};
+inline constexpr std::array kTargets = {
+    Target{"midi", midi}, Target{"table", table}, Target{"archive", archive},
+    Target{"safetensors", safetensors}, Target{"musicxml", musicxml}};
 
 // A fault that no sanitizer sees.
 inline void expect(bool holds, const std::string& what) {

@@ -185,6 +185,8 @@ std::vector<TableRow> parse_json(std::string_view text, const std::string& name)
     table = Json::parse(text);
   } catch (const Json::parse_error& error) {
     throw Error::at(name, error.byte, "not JSON");
+  } catch (const Json::out_of_range&) {
+    throw Error(name, "a number that is too large");
   }
   if (table.is_array()) return rows_of_array(table, name);
   if (!table.is_object() || !table.contains("midi_filename") ||

@@ -17,7 +17,7 @@ constexpr size_t kMaxContainerBytes = size_t{1} << 20;
 // Empty where the container names none.
 std::string root_file(const std::vector<uint8_t>& container, const std::string& name) {
   std::vector<Finding> ignored;
-  musicxml::Findings found(ignored);
+  musicxml::Notices found(ignored);
   const std::string text = musicxml::utf8_text(container, name, found);
   const auto document = musicxml::parse_xml(text, name);
   const auto* files = document->RootElement()->FirstChildElement("rootfiles");
@@ -41,7 +41,7 @@ Score parse_musicxml(std::span<const uint8_t> bytes, const std::string& name) {
   Score score;
   score.name = name;
   score.place_unit = "line";
-  musicxml::Findings found(score.found);
+  musicxml::Notices found(score.found);
   const std::string text = musicxml::utf8_text(bytes, name, found);
   const musicxml::Piece piece = musicxml::read_piece(text, name, found);
   const auto order = musicxml::play_order(piece.signs, kMaxEvents, name, found);

@@ -55,16 +55,17 @@ struct Tally {
   }
 };
 
-// Before what sorts later on one tick: signatures and tempi, programs, note-offs, note-ons.
+// On one tick: signatures and tempi, note-offs, programs (instrument.h takes the one at the
+// note-off), note-ons.
 int rank(const Event& event) {
   if (event.kind == EventKind::meta) return 0;
-  if (event.kind == EventKind::program) return 1;
-  return event.is_note_on() ? 3 : 2;
+  if (event.is_note_off()) return 1;
+  return event.kind == EventKind::program ? 2 : 3;
 }
 
 class Writer {
  public:
-  Writer(const Piece& piece, Score& score, Findings& found)
+  Writer(const Piece& piece, Score& score, Notices& found)
       : piece_(piece), score_(score), found_(found) {
     for (const Part& part : piece.parts) {
       first_track_.push_back(tracks_);
@@ -413,7 +414,7 @@ class Writer {
 
   const Piece& piece_;
   Score& score_;
-  Findings& found_;
+  Notices& found_;
   size_t tracks_ = 0;
   std::vector<size_t> first_track_;              // by part
   std::vector<std::vector<int>> channels_;       // by part and instrument
@@ -430,7 +431,7 @@ class Writer {
 }  // namespace
 
 void write_events(const Piece& piece, const std::vector<size_t>& order, Score& score,
-                  Findings& found) {
+                  Notices& found) {
   Writer(piece, score, found).write(order);
 }
 

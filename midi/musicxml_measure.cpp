@@ -93,14 +93,14 @@ int64_t PartReader::duration_of(const Element& element) {
     context_.found.add(element.GetLineNum(), "no <divisions> before: 1 to a quarter note");
     divisions_ = Decimal{1, 1};
   }
-  const Wide units = Wide{number.value} * divisions_->scale * context_.units;
+  const Wide units = Wide{std::abs(number.value)} * divisions_->scale * context_.units;
   const Wide whole = Wide{number.scale} * divisions_->value;
   const Wide rounded = (2 * units + whole) / (2 * whole);
   if (rounded > Wide{kMaxQuarters} * context_.units) {
     throw LimitError(context_.name, fmt::format("line {}: more than {} quarter notes are not read",
                                                 element.GetLineNum(), kMaxQuarters));
   }
-  return static_cast<int64_t>(rounded);
+  return static_cast<int64_t>(number.value < 0 ? -rounded : rounded);
 }
 
 int64_t PartReader::length(const Element& element) {

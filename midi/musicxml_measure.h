@@ -15,7 +15,7 @@ namespace etude::midi::musicxml {
 
 struct Context {
   const std::string& name;  // the file
-  Findings& found;
+  Notices& found;
   int64_t units;    // a quarter note
   bool cue_sounds;  // <cue/> says "drawn small"
 };

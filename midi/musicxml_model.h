@@ -22,9 +22,9 @@ struct Moment {
 };
 
 // What goes to Score::found, with its line, counted from 1.
-class Findings {
+class Notices {
  public:
-  explicit Findings(std::vector<Finding>& list) : list_(list) {}
+  explicit Notices(std::vector<Finding>& list) : list_(list) {}
   void add(int line, const std::string& what);
 
  private:
@@ -97,10 +97,10 @@ struct Piece {
 
 // Bytes in any encoding that the reader knows, as UTF-8 without byte order mark, the DOCTYPE
 // blanked out, lines kept.
-std::string utf8_text(std::span<const uint8_t> bytes, const std::string& name, Findings& found);
+std::string utf8_text(std::span<const uint8_t> bytes, const std::string& name, Notices& found);
 
 // Throws Error naming the line.
-Piece read_piece(const std::string& text, const std::string& name, Findings& found);
+Piece read_piece(const std::string& text, const std::string& name, Notices& found);
 
 // Indices of measures in the order in which they sound. A section between repeats is played as
 // often as its backward repeat says (twice), or as its endings' numbers ask for; an ending when its
@@ -108,10 +108,10 @@ Piece read_piece(const std::string& text, const std::string& name, Findings& fou
 // from then on repeats are not taken, the last endings are played, and To Coda and Fine act.
 // LimitError beyond `limit` measures.
 std::vector<size_t> play_order(const std::vector<Signs>& signs, size_t limit,
-                               const std::string& name, Findings& found);
+                               const std::string& name, Notices& found);
 
 // Unfolds, ties, and makes the tracks of `score` (whose name is set).
 void write_events(const Piece& piece, const std::vector<size_t>& order, Score& score,
-                  Findings& found);
+                  Notices& found);
 
 }  // namespace etude::midi::musicxml

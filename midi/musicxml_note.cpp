@@ -166,7 +166,8 @@ int PartReader::staff_of(const Element& element) {
 }
 
 int PartReader::voice_of(const Element& element) {
-  const std::string_view name = child_text(element, "voice");
+  std::string_view name = child_text(element, "voice");
+  if (name.empty()) name = "1";
   const auto known = voices_.find(name);
   if (known != voices_.end()) return known->second;
   const int number = static_cast<int>(voices_.size());

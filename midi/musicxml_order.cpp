@@ -54,7 +54,7 @@ std::vector<Ending> find_endings(const std::vector<Signs>& signs) {
 
 class Player {
  public:
-  Player(const std::vector<Signs>& signs, size_t limit, const std::string& name, Findings& found)
+  Player(const std::vector<Signs>& signs, size_t limit, const std::string& name, Notices& found)
       : signs_(signs), limit_(limit), name_(name), found_(found), endings_(find_endings(signs)) {
     ending_of_.assign(signs.size(), kNone);
     for (size_t k = 0; k < endings_.size(); ++k) {
@@ -146,7 +146,7 @@ class Player {
   const std::vector<Signs>& signs_;
   size_t limit_;
   const std::string& name_;
-  Findings& found_;
+  Notices& found_;
   std::vector<Ending> endings_;
   std::vector<size_t> ending_of_;  // by measure: index in endings_
   std::vector<bool> obeyed_;       // by measure: its D.C. or D.S.
@@ -159,7 +159,7 @@ class Player {
 }  // namespace
 
 std::vector<size_t> play_order(const std::vector<Signs>& signs, size_t limit,
-                               const std::string& name, Findings& found) {
+                               const std::string& name, Notices& found) {
   return Player(signs, limit, name, found).play();
 }
 

@@ -9,6 +9,7 @@
 #include "midi/musicxml_model.h"
 #include "midi/musicxml_xml.h"
 #include "midi/smf.h"
+#include "midi/time.h"
 
 namespace etude::midi::musicxml {
 namespace {
@@ -68,7 +69,7 @@ size_t make_equal(std::vector<PartElements>& parts, const std::string& name) {
 // The lcm of all divisions, times what durations with decimal places need.
 class UnitFinder {
  public:
-  UnitFinder(const std::string& name, Findings& found) : name_(name), found_(found) {}
+  UnitFinder(const std::string& name, Notices& found) : name_(name), found_(found) {}
 
   void look(const Element& element) {
     for (const Element& child : Children(element)) {
@@ -98,7 +99,7 @@ class UnitFinder {
   }
 
   const std::string& name_;
-  Findings& found_;
+  Notices& found_;
   int64_t units_ = 1;
   bool told_ = false;
 };
@@ -157,7 +158,7 @@ bool cue_means_small(const Element& root) {
 }
 
 // See the head of musicxml.h.
-void measure_lengths(Piece& piece, Findings& found) {
+void measure_lengths(Piece& piece, Notices& found) {
   const int64_t short_note = piece.units;  // in 16ths of itself: a 64th note
   for (size_t m = 0; m < piece.signs.size(); ++m) {
     int64_t content = 0, signature = 0;
@@ -169,17 +170,17 @@ void measure_lengths(Piece& piece, Findings& found) {
     const bool mended =
         apart != 0 && signature > 0 && 16 * content % short_note != 0 && 4 * apart < piece.units;
     if (mended) {
+      const Quarters by(apart, piece.units);
       found.add(
           piece.signs[m].line,
-          fmt::format("the measure is {} of {} parts of a quarter note {}: its time signature "
-                      "holds",
-                      apart, piece.units, content > signature ? "too long" : "too short"));
+          fmt::format("the measure is {}/{} of a quarter note too {}: its time signature holds",
+                      by.above(), by.below(), content > signature ? "long" : "short"));
     }
     piece.lengths.push_back(mended || content == 0 ? signature : content);
   }
 }
 
-Piece make_piece(const Element& root, const std::string& name, Findings& found) {
+Piece make_piece(const Element& root, const std::string& name, Notices& found) {
   const bool by_time = is(root, "score-timewise");
   if (!by_time && !is(root, "score-partwise"))
     fail(name, root,
@@ -220,7 +221,7 @@ Piece make_piece(const Element& root, const std::string& name, Findings& found) 
 
 }  // namespace
 
-Piece read_piece(const std::string& text, const std::string& name, Findings& found) {
+Piece read_piece(const std::string& text, const std::string& name, Notices& found) {
   const auto document = parse_xml(text, name);
   return make_piece(*document->RootElement(), name, found);
 }

@@ -43,20 +43,20 @@ std::string from_utf16(Bytes bytes, size_t high, const std::string& name) {
   const auto fail = [&](const char* why) {
     throw Error(name, fmt::format("line {}: {}", line_at(out, out.size()), why));
   };
-  if (bytes.size() % 2 != 0) fail("UTF-16 with half a character at its end");
   const auto pair = [&](size_t at) {
     return static_cast<uint32_t>(bytes[at + high] << 8 | bytes[at + 1 - high]);
   };
-  for (size_t at = 2; at < bytes.size(); at += 2) {
+  for (size_t at = 2; at + 1 < bytes.size(); at += 2) {
     uint32_t code = pair(at);
     if (code >= 0xD800 && code < 0xE000) {
-      const uint32_t low = at + 2 < bytes.size() ? pair(at + 2) : 0;
+      const uint32_t low = at + 3 < bytes.size() ? pair(at + 2) : 0;
       if (code >= 0xDC00 || low < 0xDC00 || low >= 0xE000) fail("half a UTF-16 surrogate pair");
       code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
       at += 2;
     }
     put_utf8(out, code);
   }
+  if (bytes.size() % 2 != 0) fail("UTF-16 with half a character at its end");
   return out;
 }
 
@@ -137,12 +137,12 @@ void blank_doctype(std::string& text, const std::string& name) {
 
 }  // namespace
 
-void Findings::add(int line, const std::string& what) {
+void Notices::add(int line, const std::string& what) {
   if (list_.size() < kMaxFindings)
     list_.push_back({Deviation::notation, static_cast<size_t>(line), what});
 }
 
-std::string utf8_text(Bytes bytes, const std::string& name, Findings& found) {
+std::string utf8_text(Bytes bytes, const std::string& name, Notices& found) {
   const auto starts_with = [&](std::initializer_list<uint8_t> mark) {
     return bytes.size() >= mark.size() && std::equal(mark.begin(), mark.end(), bytes.begin());
   };
