@@ -62,7 +62,7 @@ struct GridPart {
   std::vector<std::vector<Note>> hands;
   std::vector<PedalChange> pedal;  // down and up by turns; a pedal changed within one tick is up
                                    // and down on it
-  std::vector<KeyChange> keys;  // the first on tick 0
+  std::vector<KeyChange> keys;     // the first on tick 0
 };
 
 struct GridScore {

@@ -72,7 +72,9 @@ std::vector<Source> sources_of_folder(const fs::path& folder, const std::string&
     if (!is_score(entry->path()) || entry->is_directory(unreadable)) continue;
     sources.push_back({entry->path(), entry->path().lexically_relative(folder).generic_string()});
   }
-  if (sources.empty()) throw Error(folder.string(), "no MIDI or MusicXML file (.mid, .midi, .musicxml, .mxl) in the folder");
+  if (sources.empty())
+    throw Error(folder.string(),
+                "no MIDI or MusicXML file (.mid, .midi, .musicxml, .mxl) in the folder");
   std::ranges::sort(sources, {}, &Source::name);
 
   const auto table = table_in(folder);
@@ -111,7 +113,7 @@ std::vector<Source> list_sources(const fs::path& path, const std::string& split)
     throw Error(path.string(), error.code().message());
   }
   if (is_table(path)) return sources_of_table(path, split);
-  if (!split.empty()) throw Error(path.string(), "a single MIDI file has no splits");
+  if (!split.empty()) throw Error(path.string(), "a single piece has no splits");
   return {{path, path.filename().string()}};
 }
 

@@ -137,7 +137,7 @@ TEST_CASE("nothing to read is an error") {
     return message_of([&] { load_dataset(name.empty() ? folder.path() : folder / name, options); });
   };
   CHECK(load("none") == path + "/none: no such file or folder");
-  CHECK(load("") == path + ": no .mid or .midi file in the folder");
+  CHECK(load("") == path + ": no MIDI or MusicXML file (.mid, .midi, .musicxml, .mxl) in the folder");
   folder.write("bad.mid", "");
   CHECK(load("bad.mid") == path + "/bad.mid: byte 0: the file is empty");
   CHECK(load("") == path +

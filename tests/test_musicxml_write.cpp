@@ -319,7 +319,8 @@ TEST_CASE("scores that mean harm are refused or written, soon") {
 
 namespace {
 
-// Every one through the library's reader; every `each`th through the checking one, which takes longer.
+// Every one through the library's reader; every `each`th through the checking one, which takes
+// longer.
 void check_folder(const fs::path& folder, int grid, size_t least, size_t each) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder))
