@@ -22,7 +22,7 @@ void musicxml(Bytes bytes) {
   expect(midi::doubtful_notes(score).empty(), "notes that overlap, do not end or have no length");
   expect(score.found.size() <= midi::kMaxFindings, "more findings than are told");
   try {
-    const midi::Score again = midi::parse_score(midi::write_smf(score), "again.mid");
+    const midi::Score again = midi::parse_smf(midi::write_smf(score), "again.mid");
     expect(again.note_ons() == score.note_ons(), "notes were lost");
   } catch (const midi::Error&) {  // too long for a MIDI file
   }

@@ -55,6 +55,10 @@ class NotationReader {
  private:
   using Element = tinyxml2::XMLElement;
 
+  // Millions of times: a CHECK each would be most of the test.
+  static void expect(bool holds, const char* otherwise) {
+    if (!holds) FAIL_CHECK(otherwise);
+  }
   static int number(const Element& in, const char* name, int otherwise = 0) {
     const auto* child = in.FirstChildElement(name);
     return child ? child->IntText() : otherwise;
@@ -79,10 +83,10 @@ class NotationReader {
       measure(*m);
     }
     bars.push_back(bar_);
-    CHECK(open_.empty());  // ties that lead nowhere
-    CHECK(triplets_.empty());
+    expect(open_.empty(), "ties that lead nowhere");  // ties that lead nowhere
+    expect(triplets_.empty(), "a triplet that does not end");
     if (part == 0) read_.bars = bars;
-    CHECK(bars == read_.bars);
+    expect(bars == read_.bars, "bars of one part and the next");
   }
 
   void measure(const Element& element) {
@@ -96,19 +100,19 @@ class NotationReader {
       if (name == "backup") at_ -= number(*e, "duration");
       if (name == "direction") direction(*e);
       if (name == "note") note(*e);
-      CHECK(at_ >= 0);
+      expect(at_ >= 0, "before the bar");
       furthest = std::max(furthest, at_);
     }
-    CHECK(furthest <= bar_length_);  // shorter where a change of meter cuts it
+    expect(furthest <= bar_length_, "beyond the bar");  // shorter where a change of meter cuts it
     for (int staff = 0; staff < staves_; ++staff) {
       // The first voice of each staff has a note or a rest everywhere.
-      CHECK(filled_[4 * staff + 1] == furthest);
+      expect(filled_[4 * staff + 1] == furthest, "a first voice that does not fill the bar");
     }
     bar_ += furthest;
   }
 
   void attributes(const Element& element) {
-    if (bar_ == 0) CHECK(number(element, "divisions") == 48);
+    if (bar_ == 0) expect(number(element, "divisions") == 48, "divisions");
     if (bar_ == 0) staves_ = number(element, "staves", 1);
     if (const auto* time = element.FirstChildElement("time"))
       bar_length_ = int64_t{192} * number(*time, "beats") / number(*time, "beat-type");
@@ -127,18 +131,19 @@ class NotationReader {
     const int voice = number(element, "voice"), staff = number(element, "staff", 1);
     const bool chord = element.FirstChildElement("chord");
     const int64_t length = number(element, "duration");
-    CHECK(length > 0);
+    expect(length > 0, "a note without length");
     read_.voices = std::max(read_.voices, voice);
-    CHECK((voice - 1) / 4 == staff - 1);
+    expect((voice - 1) / 4 == staff - 1, "a voice of another staff");
     if (chord) {
-      CHECK(length == chord_length_);
+      expect(length == chord_length_, "a chord of different lengths");
       at_ -= length;
     }
     const int64_t start = at_;
     at_ += length;
     if (!chord) {
-      CHECK(start >= filled_[voice]);  // nothing in a voice sounds beside it
-      if (voice == 4 * (staff - 1) + 1) CHECK(start == filled_[voice]);
+      expect(start >= filled_[voice],
+             "notes beside one another in a voice");  // nothing in a voice sounds beside it
+      if (voice == 4 * (staff - 1) + 1) expect(start == filled_[voice], "a gap in a first voice");
       filled_[voice] = at_;
       chord_length_ = length;
       check_length(element, length);
@@ -167,29 +172,31 @@ class NotationReader {
     const auto* last = std::begin(kOrder);
     for (const auto* e = element.FirstChildElement(); e; e = e->NextSiblingElement()) {
       const auto* place = std::ranges::find(kOrder, e->Name());
-      CHECK(place != std::end(kOrder));
-      CHECK(place >= last);
+      expect(place != std::end(kOrder), "an unknown element of a note");
+      expect(place >= last, "the order of the elements of a note");
       last = place;
     }
   }
 
   // The value written is the duration.
   void check_length(const Element& element, int64_t length) const {
-    const std::map<std::string, double> quarters = {
+    static const std::map<std::string, double> quarters = {
         {"128th", 1.0 / 32}, {"64th", 1.0 / 16}, {"32nd", 0.125}, {"16th", 0.25}, {"eighth", 0.5},
         {"quarter", 1},      {"half", 2},        {"whole", 4},    {"breve", 8}};
     const std::string type = text(element, "type");
     if (type.empty()) {
       const auto* rest = element.FirstChildElement("rest");
       REQUIRE(rest);
-      CHECK(std::string_view(rest->Attribute("measure")) == "yes");
+      expect(std::string_view(rest->Attribute("measure")) == "yes", "a rest of the bar");
       return;
     }
-    REQUIRE(quarters.contains(type));
-    double ticks = quarters.at(type) * 48;
+    const auto value = quarters.find(type);
+    if (value == quarters.end()) FAIL("no note value: " << type);
+    double ticks = value->second * 48;
     if (count(element, "dot") == 1) ticks *= 1.5;
     if (element.FirstChildElement("time-modification")) ticks *= 2.0 / 3;
-    CHECK(ticks == doctest::Approx(static_cast<double>(length)).epsilon(1e-12));
+    expect(std::abs(ticks - static_cast<double>(length)) < 1e-9,
+           "a value that is not the duration");
   }
 
   // Triplets begin, are filled without a gap, and end.
@@ -199,12 +206,13 @@ class NotationReader {
     const auto* tuplet = notations ? notations->FirstChildElement("tuplet") : nullptr;
     const std::string edge = tuplet ? tuplet->Attribute("type") : "";
     if (edge == "start") {
-      CHECK_FALSE(triplets_.contains(voice));
+      expect(!triplets_.contains(voice), "a triplet in a triplet");
       triplets_[voice] = start;
     }
-    CHECK(triplets_.contains(voice) == (modification != nullptr));
+    expect(triplets_.contains(voice) == (modification != nullptr),
+           "a note of a triplet outside of one, or another within");
     if (!modification) return;
-    CHECK(triplets_[voice] == start);
+    expect(triplets_[voice] == start, "a gap in a triplet");
     triplets_[voice] = end;
     if (edge == "stop") triplets_.erase(voice);
   }
@@ -216,22 +224,23 @@ class NotationReader {
          tie = tie->NextSiblingElement("tie"))
       (std::string_view(tie->Attribute("type")) == "stop" ? from : to) = true;
     const auto* notations = element.FirstChildElement("notations");
-    CHECK((notations ? count(*notations, "tied") : 0) == from + to);
+    expect((notations ? count(*notations, "tied") : 0) == from + to, "tie and tied");
     read_.accidentals += count(element, "accidental");
-    if (from) CHECK(!element.FirstChildElement("accidental"));
+    if (from) expect(!element.FirstChildElement("accidental"), "an accidental on a tied note");
     ReadNote note{part_, staff, start, end, pitch, 0};
     const auto key = std::tuple(part_, staff, number(element, "voice"), pitch);
     if (from) {
-      REQUIRE(open_.contains(key));
-      note = open_[key];
-      open_.erase(key);
-      CHECK(note.end == start);
+      const auto open = open_.find(key);
+      if (open == open_.end()) FAIL("a tie from nowhere");
+      note = open->second;
+      open_.erase(open);
+      expect(note.end == start, "a tie over a gap");
       note.end = end;
     } else {
       note.velocity = static_cast<int>(std::lround(element.DoubleAttribute("dynamics") * 0.9));
     }
     if (to) {
-      CHECK_FALSE(open_.contains(key));
+      expect(!open_.contains(key), "a tie that begins twice");
       open_[key] = note;
     } else {
       read_.notes.push_back(note);

@@ -15,7 +15,7 @@
 #include "tests/program.h"
 
 using namespace etude::tests;
-using namespace etude;
+namespace midi = etude::midi;
 namespace fs = std::filesystem;
 
 namespace {
@@ -47,6 +47,10 @@ Notes notes_of(const fs::path& path) {
   return notes;
 }
 
+Result run(const TemporaryFolder& folder, const std::string& arguments) {
+  return etude::tests::etude(folder, arguments);
+}
+
 std::string convert(const fs::path& in, const fs::path& out, const std::string& more = "") {
   return "convert " + quoted(in) + " " + quoted(out) + " " + more;
 }
@@ -59,22 +63,22 @@ TEST_CASE("every kind to every kind, the same notes") {
   CHECK(notes.size() == 5);
   for (const std::string from : {"mid", "midi", "musicxml", "xml", "mxl"}) {
     const fs::path in = folder / ("in." + from);
-    REQUIRE(etude(folder, convert(folder / "piece.mid", in)).status == 0);
+    REQUIRE(run(folder, convert(folder / "piece.mid", in)).status == 0);
     for (const std::string to : {"mid", "MIDI", "musicxml", "xml", "mxl"}) {
       CAPTURE(from);
       CAPTURE(to);
       const fs::path out = folder / ("out." + to);
-      const Result result = etude(folder, convert(in, out));
+      const Result result = run(folder, convert(in, out));
       CHECK(result.status == 0);
       CHECK(result.err.empty());
       CHECK(std::count(result.out.begin(), result.out.end(), '\n') == 1);
       CHECK(notes_of(out) == notes);
     }
-    const Result roll = etude(folder, "roll " + quoted(in) + " --fs 10 --pedal off");
-    CHECK(etude(folder, convert(in, folder / "roll.txt", "--fs 10 --pedal off")).status == 0);
+    const Result roll = run(folder, "roll " + quoted(in) + " --fs 10 --pedal off");
+    CHECK(run(folder, convert(in, folder / "roll.txt", "--fs 10 --pedal off")).status == 0);
     CHECK(file_text(folder / "roll.txt") == roll.out);
-    CHECK(etude(folder, "roll " + quoted(in) + " --svg " + quoted(folder / "a.svg")).status == 0);
-    CHECK(etude(folder, convert(in, folder / "b.svg", "--title in")).status == 0);
+    CHECK(run(folder, "roll " + quoted(in) + " --svg " + quoted(folder / "a.svg")).status == 0);
+    CHECK(run(folder, convert(in, folder / "b.svg", "--title in")).status == 0);
     CHECK(file_text(folder / "a.svg") == file_text(folder / "b.svg"));
   }
 }
@@ -82,31 +86,31 @@ TEST_CASE("every kind to every kind, the same notes") {
 TEST_CASE("MIDI is written as it stands, but on a grid if one is given") {
   const TemporaryFolder folder;
   const fs::path in = write_piece(folder, "piece.mid", 30);
-  CHECK(etude(folder, convert(in, folder / "a.mid")).err.empty());
+  CHECK(run(folder, convert(in, folder / "a.mid")).err.empty());
   CHECK(file_text(folder / "a.mid") == file_text(in));
-  const Result result = etude(folder, convert(in, folder / "b.mid", "--grid 4"));
+  const Result result = run(folder, convert(in, folder / "b.mid", "--grid 4"));
   CHECK(contains(result.err, "moved by at most 0.0625 of a quarter"));
   CHECK(contains(result.out, "4 columns a quarter note"));
   CHECK(notes_of(folder / "b.mid").back() == Notes::value_type{{3, 1}, {6, 1}, 79, 80});
-  CHECK(contains(etude(folder, convert(in, folder / "c.mid", "--grid auto")).out, ": 16 columns"));
-  CHECK(etude(folder, convert(in, folder / "d.txt", "--grid 4")).status == 0);
-  CHECK(etude(folder, convert(folder / "b.mid", folder / "e.txt")).status == 0);
+  CHECK(contains(run(folder, convert(in, folder / "c.mid", "--grid auto")).out, ": 16 columns"));
+  CHECK(run(folder, convert(in, folder / "d.txt", "--grid 4")).status == 0);
+  CHECK(run(folder, convert(folder / "b.mid", folder / "e.txt")).status == 0);
   CHECK(file_text(folder / "d.txt") == file_text(folder / "e.txt"));
 }
 
 TEST_CASE("title, pedal, and the same bytes again") {
   const TemporaryFolder folder;
   const fs::path in = write_piece(folder, "piece.mid");
-  REQUIRE(etude(folder, convert(in, folder / "a.musicxml", "--title 'A & B'")).status == 0);
+  REQUIRE(run(folder, convert(in, folder / "a.musicxml", "--title 'A & B'")).status == 0);
   const std::string text = file_text(folder / "a.musicxml");
   CHECK(contains(text, "<work-title>A &amp; B</work-title>"));
   CHECK(contains(text, "<pedal type=\"start\""));
-  REQUIRE(etude(folder, convert(in, folder / "b.musicxml", "--title 'A & B'")).status == 0);
+  REQUIRE(run(folder, convert(in, folder / "b.musicxml", "--title 'A & B'")).status == 0);
   CHECK(file_text(folder / "b.musicxml") == text);
-  REQUIRE(etude(folder, convert(in, folder / "c.musicxml", "--pedal extend")).status == 0);
+  REQUIRE(run(folder, convert(in, folder / "c.musicxml", "--pedal extend")).status == 0);
   CHECK_FALSE(contains(file_text(folder / "c.musicxml"), "<pedal"));
   CHECK(notes_of(folder / "c.musicxml") != notes_of(in));
-  REQUIRE(etude(folder, convert(in, folder / "d.mxl", "--title 'A & B'")).status == 0);
+  REQUIRE(run(folder, convert(in, folder / "d.mxl", "--title 'A & B'")).status == 0);
   const auto bytes = midi::open_archive(folder / "d.mxl").read("score.musicxml", text.size());
   CHECK(std::string(bytes.begin(), bytes.end()) == text);
 }
@@ -115,16 +119,16 @@ TEST_CASE("a score is known by its content") {
   const TemporaryFolder folder;
   write_piece(folder, "piece.mxl");
   fs::rename(folder / "piece.mxl", folder / "piece.mid");
-  CHECK(etude(folder, convert(folder / "piece.mid", folder / "a.mid")).status == 0);
+  CHECK(run(folder, convert(folder / "piece.mid", folder / "a.mid")).status == 0);
   CHECK(notes_of(folder / "a.mid").size() == 5);
   for (const char* command : {"info ", "roll "}) {
-    CHECK(etude(folder, command + quoted(folder / "piece.mid")).status == 0);
+    CHECK(run(folder, command + quoted(folder / "piece.mid")).status == 0);
   }
   // A folder's too, but for .xml.
   fs::create_directory(folder / "pieces");
   for (const char* name : {"pieces/a.mid", "pieces/b.musicxml", "pieces/c.mxl", "pieces/d.xml"})
     write_piece(folder, name);
-  const Result result = etude(folder, "dataset " + quoted(folder / "pieces") + " --json");
+  const Result result = run(folder, "dataset " + quoted(folder / "pieces") + " --json");
   CHECK(result.status == 0);
   CHECK(contains(result.out, "\"songs\": 3"));
 }
@@ -133,7 +137,7 @@ TEST_CASE("what is refused, and that nothing is left") {
   const TemporaryFolder folder;
   const fs::path in = write_piece(folder, "piece.mid");
   const auto usage = [&](const std::string& arguments, const std::string& part) {
-    check_failure(etude(folder, arguments), 2, part);
+    check_failure(run(folder, arguments), 2, part);
   };
   usage("convert " + quoted(in), "OUT");
   usage(convert(in, folder / "a.pdf"), ".musicxml");
@@ -145,7 +149,7 @@ TEST_CASE("what is refused, and that nothing is left") {
   usage(convert(in, folder / "a.txt", "--title x"), "--title");
   usage(convert(in, folder / "a.mid", "--strict --recover"), "--strict");
   const auto error = [&](const fs::path& from, const fs::path& to, const std::string& part) {
-    check_failure(etude(folder, convert(from, to)), 1, part);
+    check_failure(run(folder, convert(from, to)), 1, part);
   };
   const auto text = folder.write("text.mid", "no music");
   error(text, folder / "a.mxl", "text.mid: byte 0: not a MIDI file");
@@ -167,13 +171,13 @@ TEST_CASE("a piece that was composed is written as the name says") {
   const TemporaryFolder folder;
   const fs::path out = folder / "corpus";
   write_corpus(folder);
-  REQUIRE(etude(folder, "train --model rnn --data " + quoted(folder / "pieces") +
-                            " --max-steps 2 --batch 8 --out " + quoted(out))
+  REQUIRE(run(folder, "train --model rnn --data " + quoted(folder / "pieces") +
+                          " --max-steps 2 --batch 8 --out " + quoted(out))
               .status == 0);
   const std::string generate =
       "generate --checkpoint " + quoted(out / "model.safetensors") + " --seconds 8 --out ";
   for (const char* name : {"a.mid", "a.musicxml", "a.mxl"})
-    REQUIRE(etude(folder, generate + quoted(folder / name)).status == 0);
+    REQUIRE(run(folder, generate + quoted(folder / name)).status == 0);
   CHECK(notes_of(folder / "a.musicxml") == notes_of(folder / "a.mid"));
   CHECK(notes_of(folder / "a.mxl") == notes_of(folder / "a.mid"));
 }

@@ -730,7 +730,7 @@ std::string sample() {
 void survives(const Bytes& bytes) {
   try {
     const Score read = midi::parse_musicxml(bytes, "x");
-    const Score again = midi::parse_score(midi::write_smf(read), "x.mid");
+    const Score again = midi::parse_smf(midi::write_smf(read), "x.mid");
     CHECK(again.note_ons() == read.note_ons());
   } catch (const midi::Error& error) {
     CHECK(std::string(error.what()).find('\n') == std::string::npos);

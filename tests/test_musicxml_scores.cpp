@@ -20,7 +20,7 @@
 #include "midi/files.h"
 #include "midi/musicxml.h"
 #include "midi/musicxml_model.h"
-#include "midi/smf.h"
+#include "midi/score_file.h"
 #include "tests/shared_data.h"
 
 using namespace etude;

@@ -241,8 +241,8 @@ TEST_CASE("spelling") {
       for (int pitch = 0; pitch < 128; ++pitch) {
         const Spelling s = spell(pitch, {fifths, minor});
         const auto natural = static_cast<int>(std::string("C D EF G A B").find(s.step));
-        REQUIRE(12 * (s.octave + 1) + natural + s.alter == pitch);
-        REQUIRE(std::abs(s.alter) <= 2);
+        CHECK(12 * (s.octave + 1) + natural + s.alter == pitch);
+        CHECK(std::abs(s.alter) <= 2);
       }
     }
   }
