@@ -71,12 +71,14 @@ void refuse_idle_options(const Options& o, Kind kind, bool on_grid) {
 
 void tell_cost(const midi::GridScore& music) {
   if (music.moved != midi::Quarters())
-    tell_line(fmt::format("{}: laid on {} columns a quarter note; starts and ends of notes moved by at "
-                          "most {:.3g} of a quarter",
-                          music.name, music.grid, music.moved.value()));
+    tell_line(
+        fmt::format("{}: laid on {} columns a quarter note; starts and ends of notes moved by at "
+                    "most {:.3g} of a quarter",
+                    music.name, music.grid, music.moved.value()));
   if (music.merged > 0)
-    tell_line(fmt::format("{}: {} notes struck while their pitch sounds: one ends where the next begins",
-                          music.name, music.merged));
+    tell_line(
+        fmt::format("{}: {} notes struck while their pitch sounds: one ends where the next begins",
+                    music.name, music.merged));
 }
 
 void write_roll(const Options& o, const midi::Score& score, Kind kind) {
@@ -128,9 +130,10 @@ void add_convert(CLI::App& program) {
   std::vector<std::string> grids = {"auto"};
   for (const int grid : midi::kAutomaticGrids) grids.push_back(std::to_string(grid));
   command
-      ->add_option("--grid", options->grid,
-                   "Lay the notes on so many columns a quarter note; auto: the coarsest that has every "
-                   "note, else 4")
+      ->add_option(
+          "--grid", options->grid,
+          "Lay the notes on so many columns a quarter note; auto: the coarsest that has every "
+          "note, else 4")
       ->default_str("auto for notation, none else")
       ->check(CLI::IsMember(grids));
   add_roll_overrides(*command, options->roll, "5", "compat");

@@ -35,9 +35,10 @@ midi::Dataset report(midi::Dataset dataset) {
 
 void add_source_options(CLI::App& command, DataOptions& options, bool required = true) {
   command
-      .add_option("--data", options.path,
-                  "Folder of MIDI files, MAESTRO table (.csv, .json), one MIDI file, or "
-                  "\"maestro\": what `etude fetch maestro` has fetched")
+      .add_option(
+          "--data", options.path,
+          "Folder of MIDI and MusicXML files, MAESTRO table (.csv, .json), one such file, or "
+          "\"maestro\": what `etude fetch maestro` has fetched")
       ->required(required);
   command.add_option("--sample", options.dataset.sample, "Use so many pieces, drawn at random")
       ->check(CLI::NonNegativeNumber);

@@ -27,8 +27,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kExamples =
-    R"(PATH is a folder of .mid and .midi files (searched below too), a MAESTRO table (.csv or .json), one
-MIDI file, or "maestro": what `etude fetch maestro` has fetched.
+    R"(PATH is a folder of .mid, .midi, .musicxml and .mxl files (searched below too), a MAESTRO table (.csv or
+.json), one MIDI or MusicXML file, or "maestro": what `etude fetch maestro` has fetched.
 
 Examples:
   etude dataset data/demo/midi
@@ -185,11 +185,11 @@ void run(const Options& options) {
 }  // namespace
 
 void add_dataset(CLI::App& program) {
-  auto* command = program.add_subcommand("dataset", "What a collection of MIDI files amounts to");
+  auto* command = program.add_subcommand("dataset", "What a collection of pieces amounts to");
   command->footer(kExamples);
   const auto options = std::make_shared<Options>();
   midi::DatasetOptions& data = options->data.dataset;
-  command->add_option("PATH", options->data.path, "Folder, MAESTRO table, MIDI file, or maestro")
+  command->add_option("PATH", options->data.path, "Folder, MAESTRO table, one piece, or maestro")
       ->required();
   add_roll_overrides(*command, options->data.roll, "5", "compat");
   command->add_option("--sample", data.sample, "So many songs, drawn by the seed (0: all)")

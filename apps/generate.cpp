@@ -167,10 +167,14 @@ void add_sampler_options(CLI::App& command, SamplerOptions& sampler) {
 }  // namespace
 
 void add_generate(CLI::App& program) {
-  auto* command = program.add_subcommand("generate", "Compose a new piece as MIDI");
+  auto* command = program.add_subcommand("generate", "Compose a new piece");
   auto options = std::make_shared<Options>();
   command->add_option("--checkpoint", options->checkpoint, "A model.safetensors")->required();
-  command->add_option("--out", options->out, "The MIDI file to write")->required();
+  command
+      ->add_option(
+          "--out", options->out,
+          "The file to write: MIDI, or MusicXML if its name ends with .musicxml, .xml or .mxl")
+      ->required();
   command->add_option("--seconds", options->seconds, "Length of the piece")
       ->capture_default_str()
       ->check(above_zero());
@@ -178,8 +182,8 @@ void add_generate(CLI::App& program) {
   command->add_option("--seed", options->seed, "Of everything drawn")
       ->capture_default_str()
       ->check(seed_number());
-  auto* primer = command->add_option("--primer", options->primer,
-                                     "Go on after this MIDI file's last 50 columns");
+  auto* primer = command->add_option(
+      "--primer", options->primer, "Go on after the last 50 columns of this MIDI or MusicXML file");
   command->add_option("--start-pitch", options->start_pitch, "MIDI number of the first note")
       ->check(CLI::Range(0, 127))
       ->excludes(primer);

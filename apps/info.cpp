@@ -129,11 +129,11 @@ void run(const Options& options) {
 }  // namespace
 
 void add_info(CLI::App& program) {
-  auto* command =
-      program.add_subcommand("info", "What a MIDI file holds: tracks, notes, tempo, length");
+  auto* command = program.add_subcommand(
+      "info", "What a MIDI or MusicXML file holds: tracks, notes, tempo, length");
   command->footer(kExamples);
   const auto options = std::make_shared<Options>();
-  command->add_option("FILE", options->files, "MIDI files")->required();
+  command->add_option("FILE", options->files, "MIDI or MusicXML files")->required();
   command->add_flag("--json", options->json, "One line of JSON a file");
   add_reading_options(*command, options->reading);
   command->callback([options] { run(*options); });

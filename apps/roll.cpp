@@ -46,10 +46,11 @@ void run(const Options& options) {
 }  // namespace
 
 void add_roll(CLI::App& program) {
-  auto* command = program.add_subcommand("roll", "A MIDI file as a piano roll: text or a picture");
+  auto* command =
+      program.add_subcommand("roll", "A MIDI or MusicXML file as a piano roll: text or a picture");
   command->footer(kExamples);
   const auto options = std::make_shared<Options>();
-  command->add_option("FILE", options->file, "MIDI file")->required();
+  command->add_option("FILE", options->file, "MIDI or MusicXML file")->required();
   add_roll_overrides(*command, options->roll, "5", "compat");
   command->add_option("--svg", options->svg, "Write a picture to this file, instead of the text");
   add_reading_options(*command, options->reading);

@@ -26,12 +26,13 @@ std::vector<Bar> bars_of(const GridScore& music) {
   for (size_t i = 0; i < music.meters.size() && at < end; ++i) {
     const Meter meter = music.meters[i].meter;
     const bool last = i + 1 == music.meters.size();
-    const Ticks stop = last ? end : std::min(end, change_after(at, meter, music.meters[i + 1].tick));
+    const Ticks stop =
+        last ? end : std::min(end, change_after(at, meter, music.meters[i + 1].tick));
     const bool cut = !last && stop < end;
     while (at < stop) {
       if (bars.size() == limit)
-        throw LimitError(music.name, fmt::format("more than {} bars in {} parts", limit,
-                                                 music.parts.size()));
+        throw LimitError(music.name,
+                         fmt::format("more than {} bars in {} parts", limit, music.parts.size()));
       const Ticks full = at + meter.bar();
       bars.push_back({at, cut ? std::min(full, stop) : full, meter});
       at = bars.back().end;

@@ -3,9 +3,9 @@
 // Music on a grid: what notation, unlike a performance, is made of. quantise.h makes it of a Score,
 // musicxml_write.h writes it as notation.
 //
-// All positions are ticks of 1/48 of a quarter note, the least common multiple of sixty-fourths and of
-// triplets of thirty-seconds; a grid of N columns a quarter note, N one of kGrids, has a column every
-// 48 / N of them.
+// All positions are ticks of 1/48 of a quarter note, the least common multiple of sixty-fourths and
+// of triplets of thirty-seconds; a grid of N columns a quarter note, N one of kGrids, has a column
+// every 48 / N of them.
 
 #include <cstdint>
 #include <string>
@@ -53,15 +53,15 @@ struct PedalChange {
 };
 
 struct GridPart {
-  std::string name;     // UTF-8
-  int program = 0;      // General MIDI, from 0
-  int channel = 0;      // 9: drums
-  bool two_staves = true; // of a keyboard or a harp
-  // All notes, or those of the upper and of the lower hand. By start, then pitch, the highest first;
-  // in one hand no pitch sounds twice at once.
+  std::string name;        // UTF-8
+  int program = 0;         // General MIDI, from 0
+  int channel = 0;         // 9: drums
+  bool two_staves = true;  // of a keyboard or a harp
+  // All notes, or those of the upper and of the lower hand. By start, then pitch, the highest
+  // first; in one hand no pitch sounds twice at once.
   std::vector<std::vector<Note>> hands;
-  std::vector<PedalChange> pedal;  // down and up by turns; a pedal changed within one tick is up and
-                                   // down on it
+  std::vector<PedalChange> pedal;  // down and up by turns; a pedal changed within one tick is up
+                                   // and down on it
   std::vector<KeyChange> keys;     // the first on tick 0
 };
 
@@ -80,8 +80,8 @@ struct GridScore {
   Ticks end() const;  // of the last note
 };
 
-// Format 1, 48 ticks a quarter note: track 0 with title, tempi and time signatures, then a track for
-// each hand of each part.
+// Format 1, 48 ticks a quarter note: track 0 with title, tempi and time signatures, then a track
+// for each hand of each part.
 Score to_score(const GridScore& music);
 
 }  // namespace etude::midi

@@ -9,8 +9,9 @@
 namespace etude::midi {
 
 // By the method of Krumhansl and Schmuckler (C. Krumhansl, Cognitive Foundations of Musical Pitch,
-// 1990, ch. 4): the one of the 24 keys whose profile (C. Krumhansl and E. Kessler, Psychological Review
-// 89, 1982) correlates best with how long each pitch class (0: C) sounds. C major where all sound alike.
+// 1990, ch. 4): the one of the 24 keys whose profile (C. Krumhansl and E. Kessler, Psychological
+// Review 89, 1982) correlates best with how long each pitch class (0: C) sounds. C major where all
+// sound alike.
 Key estimate_key(const std::array<double, 12>& durations);
 
 struct Spelling {
@@ -20,12 +21,12 @@ struct Spelling {
 };
 
 // On the line of fifths, twelve places from three below the key's tonic on (minor: three below the
-// relative major's, less one), so that a raised fourth or leading tone is a sharp and a lowered third
-// or seventh a flat.
+// relative major's, less one), so that a raised fourth or leading tone is a sharp and a lowered
+// third or seventh a flat.
 Spelling spell(int pitch, Key key);
 
-// Which notes of a bar, in the order of their starts, need an accidental before them: those that the
-// key, or the last accidental on their line, does not already alter so.
+// Which notes of a bar, in the order of their starts, need an accidental before them: those that
+// the key, or the last accidental on their line, does not already alter so.
 class Accidentals {
  public:
   explicit Accidentals(Key key);

@@ -373,7 +373,9 @@ class PartWriter {
     {
       const auto type = xml_.open("direction-type");
       xml_.open("pedal")
-          .with("type", again ? "change" : change.down ? "start" : "stop")
+          .with("type", again         ? "change"
+                        : change.down ? "start"
+                                      : "stop")
           .with("line", "yes");
     }
     if (staves_.size() > 1) xml_.put("staff", staves_.size());

@@ -10,8 +10,8 @@ namespace {
 // a triplet a tick is one, elsewhere three ticks are two.
 constexpr int64_t kTicksOf64th = 3;
 
-constexpr std::array<std::string_view, 9> kTypes = {
-    "128th", "64th", "32nd", "16th", "eighth", "quarter", "half", "whole", "breve"};
+constexpr std::array<std::string_view, 9> kTypes = {"128th",   "64th", "32nd",  "16th", "eighth",
+                                                    "quarter", "half", "whole", "breve"};
 
 struct Value {
   int type;  // in kTypes: 2^type 128ths
@@ -74,8 +74,8 @@ class BarWriter {
     edges_.erase(std::ranges::unique(edges_).begin(), edges_.end());
   }
 
-  // By quarters; what is left at the end of the bar by halves, quarters, ... of one: a bar's length is
-  // a number of sixty-fourths.
+  // By quarters; what is left at the end of the bar by halves, quarters, ... of one: a bar's length
+  // is a number of sixty-fourths.
   void find_regions() {
     int64_t length = kGridTicks;
     for (int64_t at = 0; at < length_; at += length) {
@@ -118,8 +118,7 @@ class BarWriter {
     };
     for (int64_t at = begin; at < end;) {
       const Value value = value_at(written(at - origin), written(end - at), sounding.empty());
-      const int64_t ticks =
-          region.triplet ? value.length() : value.length() * kTicksOf64th / 2;
+      const int64_t ticks = region.triplet ? value.length() : value.length() * kTicksOf64th / 2;
       add(region, at, at + ticks, value, sounding);
       at += ticks;
     }
@@ -127,8 +126,10 @@ class BarWriter {
 
   void add(const Region& region, int64_t begin, int64_t end, Value value,
            const std::vector<const Note*>& sounding) {
-    Symbol symbol{bar_.start + Ticks{begin}, {end - begin},
-                  kTypes[static_cast<size_t>(value.type)], value.dots};
+    Symbol symbol{bar_.start + Ticks{begin},
+                  {end - begin},
+                  kTypes[static_cast<size_t>(value.type)],
+                  value.dots};
     if (region.triplet) {
       symbol.triplet_begins = begin == region.begin;
       symbol.triplet_ends = end == region.end;
@@ -136,7 +137,7 @@ class BarWriter {
     }
     for (const Note* note : sounding)
       symbol.heads.push_back(
-          {note, note->start < symbol.start, note->end > symbol.start + symbol.length});
+          {note, note->start<symbol.start, note->end> symbol.start + symbol.length});
     symbols_.push_back(std::move(symbol));
   }
 

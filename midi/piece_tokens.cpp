@@ -9,8 +9,8 @@
 
 #include "midi/error.h"
 #include "midi/files.h"
-#include "midi/sha256.h"
 #include "midi/score_file.h"
+#include "midi/sha256.h"
 
 namespace etude::midi {
 namespace {

@@ -236,7 +236,7 @@ class Quantiser {
   // --- what stands beside the notes
 
   template <class Change, class Value>
-  static void add(std::vector<Change>& changes, Ticks tick, Value value, Value Change::* member) {
+  static void add(std::vector<Change>& changes, Ticks tick, Value value, Value Change::*member) {
     if (!changes.empty() && changes.back().tick == tick) changes.pop_back();
     if (changes.empty() || changes.back().*member != value) changes.push_back({tick, value});
   }
@@ -344,13 +344,13 @@ class Quantiser {
 
   // Of General MIDI 1.
   static std::string family(int program, int channel) {
-    constexpr std::array kFamilies = {"Piano",     "Chromatic percussion",
-                                      "Organ",     "Guitar",
-                                      "Bass",      "Strings",
-                                      "Ensemble",  "Brass",
-                                      "Reed",      "Pipe",
-                                      "Lead",      "Pad",
-                                      "Effects",   "Ethnic",
+    constexpr std::array kFamilies = {"Piano",      "Chromatic percussion",
+                                      "Organ",      "Guitar",
+                                      "Bass",       "Strings",
+                                      "Ensemble",   "Brass",
+                                      "Reed",       "Pipe",
+                                      "Lead",       "Pad",
+                                      "Effects",    "Ethnic",
                                       "Percussion", "Sounds"};
     return channel == 9 ? "Drums" : kFamilies[static_cast<size_t>(program / 8)];
   }
@@ -367,7 +367,8 @@ class Quantiser {
 }  // namespace
 
 GridScore quantise(const Score& score, const GridOptions& options) {
-  if (options.grid != 0 && std::ranges::find(kAutomaticGrids, options.grid) == kAutomaticGrids.end())
+  if (options.grid != 0 &&
+      std::ranges::find(kAutomaticGrids, options.grid) == kAutomaticGrids.end())
     throw std::invalid_argument(fmt::format("a grid of {} columns a quarter note", options.grid));
   return Quantiser(score, options).music();
 }

@@ -17,10 +17,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_midi(const fs::path& path) {
+// Not .xml, which may be anything.
+bool is_score(const fs::path& path) {
   std::string extension = path.extension().string();
   for (char& c : extension) c = 'A' <= c && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return extension == ".mid" || extension == ".midi";
+  return extension == ".mid" || extension == ".midi" || extension == ".musicxml" ||
+         extension == ".mxl";
 }
 
 void keep_split(std::vector<TableRow>& rows, const std::string& split, const std::string& name) {
@@ -67,10 +69,12 @@ std::vector<Source> sources_of_folder(const fs::path& folder, const std::string&
   const auto options = fs::directory_options::skip_permission_denied;
   for (fs::recursive_directory_iterator entry(folder, options), end; entry != end;
        entry.increment(unreadable)) {
-    if (!is_midi(entry->path()) || entry->is_directory(unreadable)) continue;
+    if (!is_score(entry->path()) || entry->is_directory(unreadable)) continue;
     sources.push_back({entry->path(), entry->path().lexically_relative(folder).generic_string()});
   }
-  if (sources.empty()) throw Error(folder.string(), "no .mid or .midi file in the folder");
+  if (sources.empty())
+    throw Error(folder.string(),
+                "no MIDI or MusicXML file (.mid, .midi, .musicxml, .mxl) in the folder");
   std::ranges::sort(sources, {}, &Source::name);
 
   const auto table = table_in(folder);
@@ -109,7 +113,7 @@ std::vector<Source> list_sources(const fs::path& path, const std::string& split)
     throw Error(path.string(), error.code().message());
   }
   if (is_table(path)) return sources_of_table(path, split);
-  if (!split.empty()) throw Error(path.string(), "a single MIDI file has no splits");
+  if (!split.empty()) throw Error(path.string(), "a single piece has no splits");
   return {{path, path.filename().string()}};
 }
 

@@ -8,9 +8,9 @@
 
 namespace etude::midi {
 
-// UTF-8 if that is what the bytes are, else ISO 8859-1 made UTF-8; without the characters that XML 1.0
-// does not have (control characters but tab and line breaks, U+FFFE, U+FFFF), and on one line: runs of
-// white space are one space, none at the ends.
+// UTF-8 if that is what the bytes are, else ISO 8859-1 made UTF-8; without the characters that
+// XML 1.0 does not have (control characters but tab and line breaks, U+FFFE, U+FFFF), and on one
+// line: runs of white space are one space, none at the ends.
 std::string to_utf8(std::span<const uint8_t> bytes);
 
 }  // namespace etude::midi

@@ -56,7 +56,8 @@ std::vector<std::vector<Note>> voices_of(const std::vector<Note>& notes) {
   const auto voice_for = [&](const Note& note) -> std::vector<Note>& {
     for (auto& voice : voices) {
       const Note& last = voice.back();
-      if (last.end <= note.start || (last.start == note.start && last.end == note.end)) return voice;
+      if (last.end <= note.start || (last.start == note.start && last.end == note.end))
+        return voice;
     }
     if (voices.size() < kMaxVoices) voices.emplace_back();
     return voices.back();
@@ -78,8 +79,7 @@ std::vector<Staff> staves_of(const GridPart& part) {
   const bool divide = part.two_staves && part.hands.size() == 1;
   const auto hands = divide ? divided(part.hands[0]) : part.hands;
   std::vector<Staff> staves;
-  for (const auto& hand : hands)
-    staves.push_back({is_low(hand, !staves.empty()), voices_of(hand)});
+  for (const auto& hand : hands) staves.push_back({is_low(hand, !staves.empty()), voices_of(hand)});
   return staves;
 }
 

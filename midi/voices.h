@@ -18,11 +18,11 @@ struct Staff {
   std::vector<std::vector<Note>> voices;
 };
 
-// One staff, or two for a part with two hands or two_staves, the upper first. Where the hands are not
-// known, each chord is divided halfway between what the hands played last (after four quarters of
-// silence: at middle C), but never outside G3 to E4, so that a line which crosses middle C stays on its
-// staff. A voice takes the chords, the highest first, for which it is free; the first voice is asked
-// first.
+// One staff, or two for a part with two hands or two_staves, the upper first. Where the hands are
+// not known, each chord is divided halfway between what the hands played last (after four quarters
+// of silence: at middle C), but never outside G3 to E4, so that a line which crosses middle C stays
+// on its staff. A voice takes the chords, the highest first, for which it is free; the first voice
+// is asked first.
 std::vector<Staff> staves_of(const GridPart& part);
 
 }  // namespace etude::midi
