@@ -64,6 +64,7 @@ def midi():
         "<I", len(file)) + file
     for name, data in files.items():
         write("midi", name + ".mid", data)
+        write("convert", name + ".mid", data)
     demo = HERE.parent / "data/demo/midi/chopin__prelude_op_28_no_7.mid"
     write("midi", "prelude.mid", demo.read_bytes())
 

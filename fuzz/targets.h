@@ -20,6 +20,7 @@ void archive(Bytes bytes);      // ZIP, read and written again
 void safetensors(Bytes bytes);  // a checkpoint
 void musicxml(Bytes bytes);     // a score, written as MIDI and read again
 void mxl(Bytes bytes);          // and compressed
+void convert(Bytes bytes);      // MIDI laid on a grid, written as MusicXML and read again
 
 struct Target {
   const char* name;
@@ -28,7 +29,8 @@ struct Target {
 inline constexpr std::array kTargets = {
     Target{"midi", midi},         Target{"table", table},
     Target{"archive", archive},   Target{"safetensors", safetensors},
-    Target{"musicxml", musicxml}, Target{"mxl", mxl}};
+    Target{"musicxml", musicxml}, Target{"mxl", mxl},
+    Target{"convert", convert}};
 
 // A fault that no sanitizer sees.
 inline void expect(bool holds, const std::string& what) {
