@@ -129,10 +129,11 @@ std::optional<int> PartReader::pitch_of(const Element& element, int staff, int i
   if (step.size() != 1 || step == " " || kSteps.find(step) == std::string_view::npos)
     fail(context_.name, *pitch, fmt::format("the step '{}' is none of A..G", step.substr(0, 40)));
   const auto octave = to_int(child_text(*pitch, "octave"));
-  if (!octave || *octave < -1 || *octave > 10) {
-    fail(
-        context_.name, *pitch,
-        fmt::format("the octave '{}' is none of 0..9", child_text(*pitch, "octave").substr(0, 40)));
+  // B sharp -2 is pitch 0, and C flat 10 is 131 before what transposes it.
+  if (!octave || *octave < -2 || *octave > 10) {
+    fail(context_.name, *pitch,
+         fmt::format("the octave '{}' is none of -2..10",
+                     child_text(*pitch, "octave").substr(0, 40)));
   }
   const int alter = alter_of(*pitch);
   const auto own = transpositions_.find(staff), all = transpositions_.find(-1);

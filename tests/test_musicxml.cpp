@@ -653,7 +653,7 @@ TEST_CASE("faults name the file, the line and the reason") {
   CHECK(in_measure("<note><pitch><step>H</step><octave>4</octave></pitch><duration>1</duration>"
                    "</note>") == at + "the step 'H' is none of A..G");
   CHECK(in_measure("<note><pitch><step>C</step><octave>x</octave></pitch><duration>1</duration>"
-                   "</note>") == at + "the octave 'x' is none of 0..9");
+                   "</note>") == at + "the octave 'x' is none of -2..10");
   CHECK(in_measure("<note><rest/><duration>1</duration><staff>99</staff></note>") ==
         at + "a staff that is none of 1..64");
   CHECK(in_measure(repeat("backward", "times='0'")) == at + "a repeat of '0' times, not 1..1000");
