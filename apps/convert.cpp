@@ -133,7 +133,7 @@ void add_convert(CLI::App& program) {
       ->add_option(
           "--grid", options->grid,
           "Lay the notes on so many columns a quarter note; auto: the coarsest that has every "
-          "note, else 4")
+          "note, else that has most, else 4")
       ->default_str("auto for notation, none else")
       ->check(CLI::IsMember(grids));
   add_roll_overrides(*command, options->roll, "5", "compat");

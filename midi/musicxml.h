@@ -15,9 +15,9 @@
 // * A measure is as long as the furthest position in it, in any part. A length that is no whole
 //   number of 64th notes and lies within a 16th note of the time signature's is a rounding error of
 //   the program that wrote it: the time signature holds. So it does for a measure without content.
-// * Tied notes are one note: a stop continues the note of its pitch in its part that ends there,
-//   of its voice if there is one. A stop that continues none is a note of its own; a start without
-//   a stop leads to the note of its pitch that begins there in its voice or staff.
+// * Tied notes are one note: a stop continues the note of its pitch in its part that ends there, of
+//   its voice if there is one. A stop that continues none is a note of its own; a start without a
+//   stop leads to the note of its pitch that begins there in its voice or staff.
 // * Grace notes begin on the beat of the note that follows in their voice and take their time from
 //   it: half of it in equal parts (2/3 of a dotted note, 4/7 of a double-dotted); with a slash a
 //   32nd note each, at most half. Those that none follows in the measure, or that say

@@ -4,14 +4,12 @@
 // The same music gives the same bytes: no date is written.
 //
 // * Bars as bars.h has them, staves and voices as voices.h, note values as note_values.h; divisions
-// are
-//   48. The voices of the first staff are 1 to 4, those of the second 5 to 8. The first voice of a
-//   staff has rests, the others have <forward> where they are silent, but for rests within a
+//   are 48. The voices of the first staff are 1 to 4, those of the second 5 to 8. The first voice
+//   of a staff has rests, the others have <forward> where they are silent, but for rests within a
 //   triplet.
 // * Every note is there: merged over its ties it has the pitch, the start and the length it had.
 // * A note has its velocity as `dynamics`, in percent of 90 to two decimals, which is enough to
-// have
-//   it back.
+//   have it back.
 // * Each tempo is <sound tempo>, exact, and a metronome mark rounded to hundredths.
 // * A key signature holds from the barline nearest to it on.
 // * Pedal changes are <pedal> below the lowest staff.

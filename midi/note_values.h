@@ -29,11 +29,9 @@ struct Symbol {
 // `notes`: those of the voice that sound in the bar, by start. The symbols fill the bar. Wherever
 // the notes that sound change a symbol ends, and what is no single value there is several, tied:
 // * A quarter of the bar (a half or a quarter of it where nothing crosses the middle) in which
-// something
-//   begins or ends off the sixty-fourths is a triplet.
+//   something begins or ends off the sixty-fourths is a triplet.
 // * A value begins at a multiple of half of it, a dotted one at a multiple of a third of it, so
-// that the
-//   beats stay visible; a rest at a multiple of itself.
+//   that the beats stay visible; a rest at a multiple of itself.
 std::vector<Symbol> symbols_of(const Bar& bar, std::span<const Note* const> notes);
 
 }  // namespace etude::midi

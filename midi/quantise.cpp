@@ -39,10 +39,28 @@ int64_t columns_needed(const std::vector<Instrument>& sources, Rate rate) {
   return rate.below / common;
 }
 
+// Whether nine of ten onsets lie near a column: within a hundredth of a quarter note.
+bool fits_onsets(const std::vector<Instrument>& sources, Rate rate, int grid) {
+  size_t near = 0, all = 0;
+  for (const Instrument& source : sources) {
+    for (const Note& note : source.notes) {
+      const int64_t past = note.start.count * rate.above * grid % rate.below;
+      near += std::min(past, rate.below - past) * 100 <= rate.below * grid;
+      ++all;
+    }
+  }
+  return near * 10 >= all * 9;
+}
+
 int automatic_grid(const std::vector<Instrument>& sources, Rate rate) {
   const int64_t needed = columns_needed(sources, rate);
-  const auto* grid = std::ranges::find_if(kAutomaticGrids, [&](int g) { return g % needed == 0; });
-  return grid == kAutomaticGrids.end() ? 4 : *grid;
+  for (const int grid : kAutomaticGrids) {
+    if (grid % needed == 0) return grid;
+  }
+  for (const int grid : kFallbackGrids) {
+    if (fits_onsets(sources, rate, grid)) return grid;
+  }
+  return kFallbackGrids.front();
 }
 
 std::span<const uint8_t> bytes_of(const std::string& text) {
