@@ -242,9 +242,9 @@ TEST_CASE("a connection that falls silent") {
   const Bytes archive = maestro_archive();
   HttpServer server(archive);
   server.next({{.break_after = 100'000, .stall = true}});
-  const Result result = cache.fetch(server.url(), archive, "--timeout 1");
+  const Result result = cache.fetch(server.url(), archive, "--timeout 2");
   check_fetched(cache, result);
-  CHECK(contains(result.err, "nothing came for 1 s; trying again"));
+  CHECK(contains(result.err, "nothing came for 2 s; trying again"));
   CHECK(server.body_bytes() == static_cast<int64_t>(archive.size()));
 }
 
@@ -365,7 +365,8 @@ TEST_CASE("two at once: one fetches, the other waits for it") {
   HttpServer server(archive);
   server.next({{.break_after = 100'000, .stall = true}});
   const std::vector<std::string> arguments = {
-      "fetch", "maestro", "--url", server.url(), "--sha256", sha256(archive), "--timeout", "1"};
+      "fetch", "maestro", "--url", server.url(), "--sha256", sha256(archive), "--timeout", "5"};
+  // (The first has a silent connection, five seconds of it: time for the second to begin.)
   Program first(arguments, cache.folder / "out1", cache.folder / "err1");
   REQUIRE(first.wait_for(cache.part));
   Program second(arguments, cache.folder / "out2", cache.folder / "err2");
