@@ -57,7 +57,14 @@ class Xml {
   std::string str() const { return printer_.CStr(); }
 
  private:
-  tinyxml2::XMLPrinter printer_;
+  // Four spaces a level would be half of the text.
+  class Printer : public tinyxml2::XMLPrinter {
+    void PrintSpace(int depth) override {
+      for (int i = 0; i < depth; ++i) Write(" ");
+    }
+  };
+
+  Printer printer_;
 };
 
 // Where a drum stands on the staff (after N. Weinberg, Guidelines for Drumset Notation, Percussive
