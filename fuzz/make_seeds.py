@@ -64,6 +64,7 @@ def midi():
         "<I", len(file)) + file
     for name, data in files.items():
         write("midi", name + ".mid", data)
+        write("convert", name + ".mid", data)
     demo = HERE.parent / "data/demo/midi/chopin__prelude_op_28_no_7.mid"
     write("midi", "prelude.mid", demo.read_bytes())
 
@@ -166,6 +167,13 @@ def musicxml():
     files["utf16"] = files["notes"].decode().encode("utf-16")
     for name, data in files.items():
         write("musicxml", name + ".musicxml", data)
+
+    container = b"<container><rootfiles><rootfile full-path='score.xml'/></rootfiles></container>"
+    write("mxl", "two_files", container + b"\0" + files["ties"])
+    write("mxl", "no_score", container.replace(b"score", b"other") + b"\0" + files["ties"])
+    with zipfile.ZipFile(SEEDS / "mxl" / "ties.mxl", "w") as file:
+        for name, data in (("META-INF/container.xml", container), ("score.xml", files["ties"])):
+            file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
 
 
 if __name__ == "__main__":

@@ -19,14 +19,18 @@ void table(Bytes bytes);        // MAESTRO's, as CSV and as JSON
 void archive(Bytes bytes);      // ZIP, read and written again
 void safetensors(Bytes bytes);  // a checkpoint
 void musicxml(Bytes bytes);     // a score, written as MIDI and read again
+void mxl(Bytes bytes);          // and compressed
+void convert(Bytes bytes);      // MIDI laid on a grid, written as MusicXML and read again
 
 struct Target {
   const char* name;
   void (*run)(Bytes);
 };
 inline constexpr std::array kTargets = {
-    Target{"midi", midi}, Target{"table", table}, Target{"archive", archive},
-    Target{"safetensors", safetensors}, Target{"musicxml", musicxml}};
+    Target{"midi", midi},         Target{"table", table},
+    Target{"archive", archive},   Target{"safetensors", safetensors},
+    Target{"musicxml", musicxml}, Target{"mxl", mxl},
+    Target{"convert", convert}};
 
 // A fault that no sanitizer sees.
 inline void expect(bool holds, const std::string& what) {

@@ -16,17 +16,16 @@
 //   number of 64th notes and lies within a 16th note of the time signature's is a rounding error of
 //   the program that wrote it: the time signature holds. So it does for a measure without content.
 // * Tied notes are one note: a stop continues the note of its pitch in its part that ends there,
-//   of its voice if there is one. A stop that continues none is a note of its own.
+//   of its voice if there is one. A stop that continues none is a note of its own; a start without
+//   a stop leads to the note of its pitch that begins there in its voice or staff.
 // * Grace notes begin on the beat of the note that follows in their voice and take their time from
 //   it: half of it in equal parts (2/3 of a dotted note, 4/7 of a double-dotted); with a slash a
 //   32nd note each, at most half. Those that none follows in the measure, or that say
 //   steal-time-previous, take it from the note before.
-// * A cue note is silent, except where MuseScore before version 4 wrote the file: it wrote <cue/>
-// for
-//   every note drawn small. Hidden notes (print-object="no") sound.
+// * A cue note is silent, except where MuseScore before version 4 wrote the file, which wrote
+//   <cue/> for every note drawn small. Hidden notes (print-object="no") sound.
 // * In one track, channel and pitch, notes of two voices struck at once are one, the longest; a
-// note
-//   struck while another sounds ends that, and lasts as long as the longer of both.
+//   note struck while another sounds ends that, and lasts as long as the longer of both.
 // * <pitch> sounds as written but for <transpose>; quarter tones are rounded away from zero.
 //   <unpitched> sounds as its instrument's <midi-unpitched>, or not at all.
 // * Ornaments, arpeggios, tremolos, articulations and fermatas change nothing; nor do wedges.

@@ -13,7 +13,6 @@ namespace {
 
 __extension__ using Wide = __int128;
 
-constexpr int kMaxStaves = 64;
 constexpr int kMaxBeats = 255;  // what a MIDI time signature can say
 
 bool says_yes(std::string_view value) { return !value.empty() && value != "no"; }

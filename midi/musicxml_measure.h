@@ -13,6 +13,8 @@
 
 namespace etude::midi::musicxml {
 
+inline constexpr int kMaxStaves = 64;  // of a part
+
 struct Context {
   const std::string& name;  // the file
   Notices& found;

@@ -10,7 +10,7 @@
 namespace etude::midi::musicxml {
 namespace {
 
-constexpr int kMaxStaves = 64;
+constexpr size_t kMaxChords = 20'000;  // in a measure of a part, grace notes apart
 
 int dots_of(const Element& note) {
   int dots = 0;
@@ -65,6 +65,12 @@ void PartReader::chord(const Element& element, Note made, bool sounds) {
   const int64_t duration = length(element);
   const bool joins = element.FirstChildElement("chord") && !chords_.empty() && !last_was_grace_;
   if (!joins) {
+    if (chords_.size() == kMaxChords) {
+      throw LimitError(context_.name,
+                       fmt::format("line {}: more than {} notes in a measure are not "
+                                   "read",
+                                   made.line, kMaxChords));
+    }
     chords_.push_back({.start = at_,
                        .duration = duration,
                        .voice = made.voice,
@@ -123,10 +129,11 @@ std::optional<int> PartReader::pitch_of(const Element& element, int staff, int i
   if (step.size() != 1 || step == " " || kSteps.find(step) == std::string_view::npos)
     fail(context_.name, *pitch, fmt::format("the step '{}' is none of A..G", step.substr(0, 40)));
   const auto octave = to_int(child_text(*pitch, "octave"));
-  if (!octave || *octave < -1 || *octave > 10) {
-    fail(
-        context_.name, *pitch,
-        fmt::format("the octave '{}' is none of 0..9", child_text(*pitch, "octave").substr(0, 40)));
+  // B sharp -2 is pitch 0, and C flat 10 is 131 before what transposes it.
+  if (!octave || *octave < -2 || *octave > 10) {
+    fail(context_.name, *pitch,
+         fmt::format("the octave '{}' is none of -2..10",
+                     child_text(*pitch, "octave").substr(0, 40)));
   }
   const int alter = alter_of(*pitch);
   const auto own = transpositions_.find(staff), all = transpositions_.find(-1);

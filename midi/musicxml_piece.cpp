@@ -15,6 +15,7 @@ namespace etude::midi::musicxml {
 namespace {
 
 constexpr int64_t kMaxUnits = int64_t{1} << 31;
+constexpr size_t kMaxInstruments = 1000;
 
 // The same tree for both layouts.
 struct PartElements {
@@ -109,38 +110,53 @@ int in_range(std::string_view text, int low, int high) {
   return number && *number >= low && *number <= high ? *number : low - 1;
 }
 
-Instrument& instrument_named(Part& part, std::string_view id) {
-  const auto at = std::ranges::find(part.instruments, id, &Instrument::id);
-  if (at != part.instruments.end()) return *at;
-  return part.instruments.emplace_back(Instrument{std::string(id)});
-}
-
-void describe_part(const Element& score_part, Part& part) {
-  part.name = child_text(score_part, "part-name");
-  for (const Element& child : Children(score_part)) {
-    if (is(child, "score-instrument")) instrument_named(part, attribute(child, "id"));
-    if (!is(child, "midi-instrument")) continue;
-    Instrument& instrument = instrument_named(part, attribute(child, "id"));
-    instrument.channel = in_range(child_text(child, "midi-channel"), 1, 16) - 1;
-    instrument.program = in_range(child_text(child, "midi-program"), 1, 128) - 1;
-    instrument.unpitched = in_range(child_text(child, "midi-unpitched"), 1, 128) - 1;
-  }
-}
-
-Part make_part(const Element& root, const std::string& id) {
-  Part part;
-  part.id = id;
-  if (const Element* list = root.FirstChildElement("part-list")) {
+class PartList {
+ public:
+  PartList(const Element& root, const std::string& name) : name_(name) {
+    const Element* list = root.FirstChildElement("part-list");
+    if (!list) return;
     for (const Element& child : Children(*list)) {
-      if (is(child, "score-part") && attribute(child, "id") == id) {
-        describe_part(child, part);
-        break;
-      }
+      if (is(child, "score-part")) parts_.emplace(attribute(child, "id"), &child);
     }
   }
-  if (part.instruments.empty()) part.instruments.emplace_back();
-  return part;
-}
+
+  Part make(const std::string& id) const {
+    Part part;
+    part.id = id;
+    const auto at = parts_.find(id);
+    if (at != parts_.end()) describe(*at->second, part);
+    if (part.instruments.empty()) part.instruments.emplace_back();
+    return part;
+  }
+
+ private:
+  void describe(const Element& score_part, Part& part) const {
+    part.name = child_text(score_part, "part-name");
+    for (const Element& child : Children(score_part)) {
+      if (is(child, "score-instrument")) named(part, child);
+      if (!is(child, "midi-instrument")) continue;
+      Instrument& instrument = named(part, child);
+      instrument.channel = in_range(child_text(child, "midi-channel"), 1, 16) - 1;
+      instrument.program = in_range(child_text(child, "midi-program"), 1, 128) - 1;
+      instrument.unpitched = in_range(child_text(child, "midi-unpitched"), 1, 128) - 1;
+    }
+  }
+
+  Instrument& named(Part& part, const Element& element) const {
+    const std::string_view id = attribute(element, "id");
+    const auto at = std::ranges::find(part.instruments, id, &Instrument::id);
+    if (at != part.instruments.end()) return *at;
+    if (part.instruments.size() == kMaxInstruments) {
+      throw LimitError(name_,
+                       fmt::format("line {}: more than {} instruments in a part are not read",
+                                   element.GetLineNum(), kMaxInstruments));
+    }
+    return part.instruments.emplace_back(Instrument{std::string(id)});
+  }
+
+  const std::string& name_;
+  std::map<std::string, const Element*, std::less<>> parts_;  // the first of each name
+};
 
 // MuseScore before version 4 wrote <cue/> for whatever was drawn small.
 bool cue_means_small(const Element& root) {
@@ -202,8 +218,9 @@ Piece make_piece(const Element& root, const std::string& name, Notices& found) {
   piece.units = units.units();
   piece.signs.resize(measures);
   const Context context{name, found, piece.units, cue_means_small(root)};
+  const PartList list(root, name);
   for (const PartElements& part : elements) {
-    Part made = make_part(root, part.id);
+    Part made = list.make(part.id);
     PartReader reader(context, made);
     for (size_t m = 0; m < measures; ++m) {
       if (!part.measures[m]) {

@@ -653,7 +653,7 @@ TEST_CASE("faults name the file, the line and the reason") {
   CHECK(in_measure("<note><pitch><step>H</step><octave>4</octave></pitch><duration>1</duration>"
                    "</note>") == at + "the step 'H' is none of A..G");
   CHECK(in_measure("<note><pitch><step>C</step><octave>x</octave></pitch><duration>1</duration>"
-                   "</note>") == at + "the octave 'x' is none of 0..9");
+                   "</note>") == at + "the octave 'x' is none of -2..10");
   CHECK(in_measure("<note><rest/><duration>1</duration><staff>99</staff></note>") ==
         at + "a staff that is none of 1..64");
   CHECK(in_measure(repeat("backward", "times='0'")) == at + "a repeat of '0' times, not 1..1000");
@@ -693,6 +693,14 @@ TEST_CASE("limits") {
   limit(score({many + repeat("backward", "times='1000'"), many + repeat("backward", "times='1000'"),
                many + repeat("backward", "times='1000'")}),
         "events with repeats written out");
+  std::string voices;
+  for (int i = 0; i <= 20'000; ++i) voices += rest(1, voice(i));
+  limit(score({voices}), "20000 notes in a measure");
+  std::string instruments;
+  for (int i = 0; i <= 1000; ++i) instruments += fmt::format("<score-instrument id='{}'/>", i);
+  limit(score_of(part({note("C4", 1)}),
+                 "<part-list><score-part id='P1'>" + instruments + "</score-part></part-list>"),
+        "1000 instruments");
   limit(score({note("C4", 999'999'999)}), "1048576 quarter notes");
   limit(score({note("C4", 12'000'000) + repeat("backward", "times='2'"), note("C4", 12'000'000)}),
         "1048576 quarter notes");

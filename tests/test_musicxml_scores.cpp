@@ -21,6 +21,7 @@
 #include "midi/musicxml.h"
 #include "midi/musicxml_model.h"
 #include "midi/score_file.h"
+#include "midi/smf.h"
 #include "tests/shared_data.h"
 
 using namespace etude;
