@@ -17,7 +17,7 @@ Key estimate_key(const std::array<double, 12>& durations);
 struct Spelling {
   char step;   // 'A' .. 'G'
   int alter;   // semitones: -1 is a flat
-  int octave;  // 4 begins with middle C; pitches below 12 are in octave -1 or, as B sharp, in -2
+  int octave;  // 4 begins with middle C; pitches below 12 are in octave -1, B sharp in -2
 };
 
 // On the line of fifths, twelve places from three below the key's tonic on (minor: three below the

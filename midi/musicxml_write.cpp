@@ -57,7 +57,14 @@ class Xml {
   std::string str() const { return printer_.CStr(); }
 
  private:
-  tinyxml2::XMLPrinter printer_;
+  // Four spaces a level would be half of the text.
+  class Printer : public tinyxml2::XMLPrinter {
+    void PrintSpace(int depth) override {
+      for (int i = 0; i < depth; ++i) Write(" ");
+    }
+  };
+
+  Printer printer_;
 };
 
 // Where a drum stands on the staff (after N. Weinberg, Guidelines for Drumset Notation, Percussive
@@ -118,6 +125,7 @@ class PartWriter {
     for (const Staff& staff : staves_)
       readers_.emplace_back(staff.voices.begin(), staff.voices.end());
     keys_on_bars();
+    raise_low_pitches();
   }
 
   void list() const {
@@ -184,6 +192,27 @@ class PartWriter {
       xml_.put("sign", drums_ ? "percussion" : bass ? "F" : "G");
       if (!drums_) xml_.put("line", bass ? 4 : 2);
     }
+    if (raised_ == 0) return;
+    const auto transpose = xml_.open("transpose");
+    xml_.put("diatonic", 0);
+    xml_.put("chromatic", 0);
+    xml_.put("octave-change", -1);
+  }
+
+  void raise_low_pitches() {
+    int lowest = 127, highest = 0;
+    for (const auto& hand : part_.hands) {
+      for (const Note& note : hand) {
+        lowest = std::min<int>(lowest, note.pitch);
+        highest = std::max<int>(highest, note.pitch);
+      }
+    }
+    if (drums_ || lowest >= 12) return;
+    if (highest > 119) {
+      throw Error(music_.name, fmt::format("pitches {} to {} in one part: MusicXML has ten octaves",
+                                           lowest, highest));
+    }
+    raised_ = 12;
   }
 
   void keys_on_bars() {
@@ -267,7 +296,11 @@ class PartWriter {
     }
   }
 
-  Spelling spelling(const Note& note) const { return spell(note.pitch, key_at(note.start)); }
+  // As written. The lowest C is no B sharp of the octave below.
+  Spelling spelling(const Note& note) const {
+    const int pitch = note.pitch + raised_;
+    return spell(pitch, pitch > 12 ? key_at(note.start) : Key{});
+  }
 
   // --- notes
 
@@ -402,6 +435,7 @@ class PartWriter {
   const GridPart& part_;
   const size_t number_;
   const bool drums_;
+  int raised_ = 0;  // semitones
   const std::vector<Staff> staves_;
   std::vector<std::vector<VoiceReader>> readers_;  // by staff and voice
   std::vector<TempoChange> tempi_;

@@ -14,7 +14,8 @@
 // * A key signature holds from the barline nearest to it on.
 // * Pedal changes are <pedal> below the lowest staff.
 // * Channel 10 is one staff of unpitched notes, each with the key that sounds as <midi-unpitched>.
-// * Pitches below 12 have octaves below 0, which the schema does not have: programs read them.
+// * MusicXML has octaves 0 to 9: a part with pitches below 12 is written an octave higher, with
+//   <transpose>, and may then have none above 119.
 
 #include <cstdint>
 #include <string>
@@ -24,7 +25,8 @@
 
 namespace etude::midi {
 
-// LimitError beyond kMaxBars (bars.h), or where the text were longer than kMaxFileBytes (smf.h).
+// Error where one part has pitches below 12 and above 119, LimitError beyond kMaxBars (bars.h), or
+// where the text were longer than kMaxFileBytes (smf.h).
 std::string write_musicxml(const GridScore& music);
 
 }  // namespace etude::midi

@@ -113,7 +113,11 @@ class NotationReader {
 
   void attributes(const Element& element) {
     if (bar_ == 0) expect(number(element, "divisions") == 48, "divisions");
-    if (bar_ == 0) staves_ = number(element, "staves", 1);
+    if (bar_ == 0) {
+      staves_ = number(element, "staves", 1);
+      const auto* transpose = element.FirstChildElement("transpose");
+      octaves_ = transpose ? number(*transpose, "octave-change") : 0;
+    }
     if (const auto* time = element.FirstChildElement("time"))
       bar_length_ = int64_t{192} * number(*time, "beats") / number(*time, "beat-type");
   }
@@ -247,10 +251,12 @@ class NotationReader {
     }
   }
 
-  static int pitch_of(const Element& element) {
+  int pitch_of(const Element& element) {
     if (const auto* pitch = element.FirstChildElement("pitch")) {
       const auto step = std::string_view("C D EF G A B").find(text(*pitch, "step"));
-      return 12 * (number(*pitch, "octave") + 1) + static_cast<int>(step) + number(*pitch, "alter");
+      const int octave = number(*pitch, "octave");
+      expect(octave >= 0 && octave <= 9, "an octave that MusicXML does not have");
+      return 12 * (octave + octaves_ + 1) + static_cast<int>(step) + number(*pitch, "alter");
     }
     // "P1-I37": key 36
     const auto* instrument = element.FirstChildElement("instrument");
@@ -261,7 +267,7 @@ class NotationReader {
 
   tinyxml2::XMLDocument document_;
   ReadNotation read_;
-  int part_ = 0, staves_ = 1;
+  int part_ = 0, staves_ = 1, octaves_ = 0;
   int64_t bar_ = 0, bar_length_ = 192, at_ = 0, chord_length_ = 0;
   std::map<int, int64_t> filled_;    // by voice: how far the bar is
   std::map<int, int64_t> triplets_;  // by voice: how far the open one is

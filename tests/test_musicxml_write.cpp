@@ -270,6 +270,24 @@ TEST_CASE("several instruments, drums among them") {
   check_round_trip(music);
 }
 
+TEST_CASE("the lowest pitches, an octave higher; the highest beside them are refused") {
+  MadeUpScore made(1);
+  made.key(0, 7, false);
+  for (int i = 0; i < 120; ++i) made.notes({{i, i + 1, i}});
+  const GridScore music = quantise(made.score());
+  CHECK(read_back(music).notes == expected(music));
+  check_round_trip(music);
+  made.notes({{0, 1, 120}});
+  CHECK_THROWS_WITH_AS(write_musicxml(quantise(made.score())),
+                       "made up: pitches 0 to 120 in one part: MusicXML has ten octaves", Error);
+  MadeUpScore high(1);
+  for (int i = 12; i < 128; ++i) high.notes({{i, i + 1, i}});
+  high.key(0, -7, true);
+  const GridScore above = quantise(high.score());
+  CHECK(read_back(above).notes == expected(above));
+  check_round_trip(above);
+}
+
 TEST_CASE("nothing is a bar of rest") {
   MadeUpScore made(1);
   made.tempo(0, 500'000);
@@ -304,13 +322,13 @@ TEST_CASE("scores that mean harm are refused or written, soon") {
   }
   SUBCASE("more text than can be read") {
     MadeUpScore made(1);
-    for (int pitch = 0; pitch < 128; ++pitch) made.notes({{0, 100'000, pitch}});
+    for (int pitch = 12; pitch < 128; ++pitch) made.notes({{0, 100'000, pitch}});
     CHECK_THROWS_AS(write_musicxml(quantise(made.score())), LimitError);
   }
   SUBCASE("very many notes in one bar") {
     MadeUpScore made(48);
     std::vector<MadeUpNote> notes;
-    for (int i = 0; i < 48'000; ++i) notes.push_back({i, i + 1 + i % 7, i % 128});
+    for (int i = 0; i < 48'000; ++i) notes.push_back({i, i + 1 + i % 7, 12 + i % 116});
     made.meter(0, 255, 0).notes(notes);
     const GridScore music = quantise(made.score());
     CHECK(read_back(music).notes == expected(music));

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Opens what `etude convert` writes in music21, and in MuseScore where there is one, and compares the notes.
 
-Each file is laid on its grid and written as MIDI, as MusicXML and as compressed MusicXML. From the MusicXML music21 must
-read, without a warning, the notes that mido reads from the MIDI: onset, pitch and length, ties merged.
+Each file is laid on its grid and written as MIDI, as MusicXML and as compressed MusicXML. From the MusicXML music21
+must read, without a warning, the notes that mido reads from the MIDI: onset, pitch and length, ties merged.
 
     check_notation.py data/demo/midi --musescore musescore3
 """
@@ -27,6 +27,7 @@ import music21
 from common import ETUDE, PeerError, run_main
 
 Notes = collections.Counter  # of (onset, length, pitch), in quarter notes
+DRUM = -1  # a pitch: music21 does not say which key of a drum kit a note is
 
 
 def run(*words: str) -> str:
@@ -41,10 +42,11 @@ def run(*words: str) -> str:
     return done.stdout + done.stderr
 
 
-def midi_notes(path: Path, early: int = 0) -> Notes:
-    """`early`: by how many ticks notes are let go before their end."""
+def midi_notes(path: Path, early: int = 0) -> list[tuple[int, Fraction, Fraction, int]]:
+    """Channel, onset, length, pitch. `early`: by how many ticks notes are let go before their end."""
     midi = mido.MidiFile(path)
-    notes: Notes = Notes()
+    beat = midi.ticks_per_beat
+    notes = []
     for track in midi.tracks:
         tick = 0
         sounding: dict[tuple[int, int], int] = {}
@@ -52,17 +54,28 @@ def midi_notes(path: Path, early: int = 0) -> Notes:
             tick += message.time
             if message.type not in ("note_on", "note_off"):
                 continue
-            key = (message.channel, message.note)
+            channel, pitch = message.channel, message.note
             if message.type == "note_on" and message.velocity:
-                sounding[key] = tick
-            elif key in sounding:
-                onset = sounding.pop(key)
-                length = tick + early - onset
-                beat = midi.ticks_per_beat
-                notes[Fraction(onset, beat), Fraction(length, beat), message.note] += 1
+                sounding[channel, pitch] = tick
+            elif (channel, pitch) in sounding:
+                onset = sounding.pop((channel, pitch))
+                notes.append((channel, Fraction(onset, beat), Fraction(tick + early - onset, beat), pitch))
         if sounding:
             raise PeerError(f"{path}: {len(sounding)} notes without an end")
     return notes
+
+
+def as_music21_tells(notes: list[tuple[int, Fraction, Fraction, int]]) -> Notes:
+    return Notes((onset, length, DRUM if channel == 9 else pitch) for channel, onset, length, pitch in notes)
+
+
+def as_musescore_plays(notes: list[tuple[int, Fraction, Fraction, int]]) -> Notes:
+    """Where two hands of a part strike one pitch, MuseScore plays it once, for the longer time."""
+    longest: dict[tuple[int, Fraction, int], Fraction] = {}
+    for channel, onset, length, pitch in notes:
+        key = (channel, onset, pitch)
+        longest[key] = max(length, longest.get(key, length))
+    return Notes((onset, length, pitch) for (_, onset, pitch), length in longest.items())
 
 
 def sounds(part: Any) -> Iterator[tuple[Fraction, Fraction, int, str]]:
@@ -70,24 +83,15 @@ def sounds(part: Any) -> Iterator[tuple[Fraction, Fraction, int, str]]:
     for element in part.recurse().notes:
         onset = Fraction(element.getOffsetInHierarchy(part)).limit_denominator(4800)
         length = Fraction(element.quarterLength).limit_denominator(4800)
-        for note in element.notes if element.isChord else [element]:
-            if note.isRest:
-                continue
-            pitch = drum_key(note, part) if hasattr(note, "displayStep") else note.pitch.midi
+        for note in element.notes if isinstance(element, music21.chord.ChordBase) else [element]:
+            pitch = DRUM if isinstance(note, music21.note.Unpitched) else note.pitch.midi
             yield onset, length, pitch, note.tie.type if note.tie else ""
-
-
-def drum_key(note: Any, part: Any) -> int:
-    instrument = note.storedInstrument
-    if instrument is None or instrument.percMapPitch is None:
-        raise PeerError(f"{part.id}: a drum without its key")
-    return int(instrument.percMapPitch)
 
 
 def music21_notes(path: Path) -> Notes:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        score = music21.converter.parse(path, forceSource=True)
+        score = music21.converter.parse(path, forceSource=True).toSoundingPitch()
     notes: Notes = Notes()
     for part in score.parts:
         open_ties: dict[int, tuple[Fraction, Fraction]] = {}  # onset and end so far, by pitch
@@ -114,14 +118,6 @@ def difference(one: Notes, other: Notes) -> str:
     return f"{missing.total()} missing, {more.total()} more; the first at {first[0]}, pitch {first[2]}"
 
 
-def without_unisons(notes: Notes) -> Notes:
-    """Where both hands strike one pitch, MuseScore plays it once, for the longer time."""
-    longest: dict[tuple[Fraction, int], Fraction] = {}
-    for onset, length, pitch in notes:
-        longest[onset, pitch] = max(length, longest.get((onset, pitch), Fraction()))
-    return Notes((onset, length, pitch) for (onset, pitch), length in longest.items())
-
-
 class Checker:
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self.options = options
@@ -134,7 +130,8 @@ class Checker:
 
     def check(self, source: Path) -> list[str]:
         """Returns what is wrong."""
-        expected = midi_notes(self.convert(source, "notes.mid"))
+        notes = midi_notes(self.convert(source, "notes.mid"))
+        expected = as_music21_tells(notes)
         text = self.convert(source, "notation.musicxml")
         compressed = self.convert(source, "notation.mxl")
         faults = []
@@ -145,7 +142,7 @@ class Checker:
             if archive.read("score.musicxml") != text.read_bytes():
                 faults.append("the .mxl holds another text than the .musicxml")
         if self.options.musescore:
-            faults += self.musescore(text, expected)
+            faults += self.musescore(text, as_musescore_plays(notes))
         print(f"{source.name}: {expected.total()} notes{', '.join([''] + faults)}", flush=True)
         return faults
 
@@ -155,7 +152,7 @@ class Checker:
         if "not a valid MusicXML file" in said:
             return ["MuseScore: not valid"]
         # It lets go of every note one tick early.
-        found = difference(without_unisons(expected), midi_notes(played, early=1))
+        found = difference(expected, as_musescore_plays(midi_notes(played, early=1)))
         return [f"MuseScore: {found}"] if found else []
 
 
