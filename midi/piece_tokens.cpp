@@ -50,16 +50,21 @@ PieceTokens number(const SoundingColumns& columns) {
   return tokens;
 }
 
-// What `act` throws becomes a fault: it must not leave its thread.
+// What `act` throws becomes a fault: it must not leave its thread. `passing`: another time it may
+// be none (out of memory).
+struct Fault {
+  std::string why;
+  bool passing = false;
+};
 template <class Act>
-std::string fault_of(Act act) {
+Fault fault_of(Act act) {
   try {
     act();
     return {};
   } catch (const Error& error) {
-    return error.why;
-  } catch (const std::exception& error) {  // out of memory
-    return error.what();
+    return {error.why};
+  } catch (const std::exception& error) {
+    return {error.what(), true};
   }
 }
 
@@ -92,9 +97,9 @@ std::string key_of(const RollOptions& options, std::span<const std::string> cont
 std::vector<std::string> contents_of(std::span<const fs::path> paths, int threads) {
   std::vector<std::string> contents(paths.size());
   share_out(paths.size(), threads, [&](size_t i) {
-    const std::string fault =
+    const Fault fault =
         fault_of([&] { contents[i] = content_of(read_file(paths[i], kMaxFileBytes)); });
-    if (!fault.empty()) contents[i] = fault;
+    if (!fault.why.empty()) contents[i] = fault.why;
   });
   return contents;
 }
@@ -117,17 +122,19 @@ std::vector<PieceTokens> read_piece_tokens(std::span<const fs::path> paths,
   // Read anew, and keyed by what was read now: a file may have changed since.
   std::vector<PieceTokens> pieces(paths.size());
   std::vector<std::string> contents(paths.size());
+  std::atomic<bool> passing = false;
   share_out(paths.size(), threads, [&](size_t i) {
-    const std::string fault = fault_of([&] {
+    const Fault fault = fault_of([&] {
       const auto bytes = read_file(paths[i], kMaxFileBytes);
       if (cache.enabled()) contents[i] = content_of(bytes);
       const Score score = parse_score(bytes, paths[i].string());
       pieces[i] = number(sounding_columns(score, options));
     });
-    pieces[i].fault = fault;
-    if (contents[i].empty()) contents[i] = fault;
+    pieces[i].fault = fault.why;
+    if (contents[i].empty()) contents[i] = fault.why;
+    if (fault.passing) passing = true;
   });
-  cache.keep(key_of(options, contents), pieces);
+  if (!passing) cache.keep(key_of(options, contents), pieces);
   return pieces;
 }
 

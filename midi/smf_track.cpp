@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "midi/error.h"
 
 namespace etude::midi {
@@ -12,6 +14,8 @@ struct Damaged {
   size_t offset;
   std::string reason;
 };
+
+constexpr size_t kMostReserved = size_t{1} << 20;  // events, for a track that has not been read
 
 // Whether a channel message has a second data byte, by its status.
 bool has_second(uint8_t status) { return (status & 0xE0) != 0xC0; }
@@ -38,7 +42,7 @@ void Findings::damage(size_t offset, const std::string& what) {
   tell(Deviation::damage, offset, "damage: " + what);
 }
 
-TrackReader::End TrackReader::read(size_t begin, size_t end) {
+TrackReader::End TrackReader::read_events(size_t begin, size_t end) {
   if (score_.tracks.size() == kMaxTracks) {
     throw LimitError(score_.name,
                      fmt::format("byte {}: more than {} tracks are not read", begin, kMaxTracks));
@@ -52,7 +56,7 @@ TrackReader::End TrackReader::read(size_t begin, size_t end) {
   found_before_ = score_.found.size();
   score_.tracks.emplace_back();
   events_ = &score_.tracks.back().events;
-  events_->reserve((end - begin) / 3);
+  events_->reserve(std::min((end - begin) / 3, kMostReserved));
   try {
     while (at_ < end_) {
       plain_events();
@@ -65,6 +69,13 @@ TrackReader::End TrackReader::read(size_t begin, size_t end) {
     return {End::at_damage, damaged.offset, damaged.reason};
   }
   return {End::at_end, at_};
+}
+
+// What a length promised and the track did not hold is given back: there may be 65535 of them.
+TrackReader::End TrackReader::read(size_t begin, size_t end) {
+  const End result = read_events(begin, end);
+  if (events_->capacity() > 2 * events_->size()) events_->shrink_to_fit();
+  return result;
 }
 
 void TrackReader::forget() {

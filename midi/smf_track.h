@@ -46,6 +46,7 @@ class TrackReader {
   void forget();
 
  private:
+  End read_events(size_t begin, size_t end);
   void plain_events();
   void event();
   void channel_message(uint8_t status, size_t start);

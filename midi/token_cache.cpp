@@ -21,8 +21,9 @@ namespace fs = std::filesystem;
 
 static_assert(std::endian::native == std::endian::little);
 
-// Head, pieces, SHA-256 of both as text. Numbers are little-endian, 64 bits but for the steps.
-constexpr std::string_view kHead = "etude token cache 1\n";
+// Head, key, pieces, SHA-256 of all of it as text. Numbers are little-endian, 64 bits but for the
+// steps.
+constexpr std::string_view kHead = "etude token cache 2\n";
 constexpr size_t kHashLength = 64;
 
 class Writer {
@@ -46,7 +47,7 @@ class Writer {
   std::string bytes_;
 };
 
-// Any() turns false where the bytes end too soon; what was read then is empty.
+// good() turns false where the bytes end too soon; what was read then is empty.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
@@ -105,11 +106,12 @@ bool makes_sense(const PieceTokens& piece) {
          std::ranges::all_of(piece.steps, [&](int32_t s) { return s >= 0 && s <= chords; });
 }
 
-std::optional<std::vector<PieceTokens>> parse(std::string_view bytes) {
-  if (bytes.size() < kHead.size() + kHashLength || !bytes.starts_with(kHead)) return std::nullopt;
+std::optional<std::vector<PieceTokens>> parse(std::string_view bytes, const std::string& key) {
+  const std::string head = std::string(kHead) + key;
+  if (bytes.size() < head.size() + kHashLength || !bytes.starts_with(head)) return std::nullopt;
   const auto content = bytes.substr(0, bytes.size() - kHashLength);
   if (sha256(content) != bytes.substr(content.size())) return std::nullopt;
-  Reader reader(content.substr(kHead.size()));
+  Reader reader(content.substr(head.size()));
   std::vector<PieceTokens> pieces;
   while (!reader.at_end()) {
     pieces.push_back(read_piece(reader));
@@ -121,10 +123,11 @@ std::optional<std::vector<PieceTokens>> parse(std::string_view bytes) {
 }  // namespace
 
 std::optional<std::vector<PieceTokens>> TokenCache::find(const std::string& key) const {
+  if (!enabled()) return std::nullopt;
   const fs::path path = path_of(key);
   try {
     const auto bytes = read_file(path, kMostBytes);
-    auto pieces = parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    auto pieces = parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, key);
     std::error_code ignored;  // the time of its last use decides what goes first
     if (pieces) fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);
     return pieces;
@@ -137,6 +140,7 @@ void TokenCache::keep(const std::string& key, const std::vector<PieceTokens>& pi
   if (!enabled()) return;
   Writer writer;
   writer.add_bytes(kHead.data(), kHead.size());
+  writer.add_bytes(key.data(), key.size());
   for (const PieceTokens& piece : pieces) {
     writer.add(piece.columns);
     writer.add(piece.first);
@@ -166,7 +170,10 @@ void TokenCache::make_room(size_t bytes) const {
   std::error_code ignored;
   for (fs::directory_iterator entry(folder_, ignored), end; entry != end;
        entry.increment(ignored)) {
-    if (entry->path().extension() != ".tokens" || !entry->is_regular_file(ignored)) continue;
+    // (KEY.tokens.XXXXXX: what a writer left that was killed, or is writing now.)
+    if (entry->path().filename().string().find(".tokens") == std::string::npos ||
+        !entry->is_regular_file(ignored))
+      continue;
     entries.push_back({entry->last_write_time(ignored), entry->path(), entry->file_size(ignored)});
     bytes += entries.back().size;
   }

@@ -538,6 +538,15 @@ TEST_CASE("hostile: beyond the limits") {
   CHECK_THROWS_AS(read_score(sparse), LimitError);
 }
 
+TEST_CASE("hostile: lengths that promise much") {
+  Bytes file = header(1, 1000, 480);
+  for (int i = 0; i < 1000; ++i)
+    file = std::move(file) + Bytes{'M', 'T', 'r', 'k', 0xFF, 0xFF, 0xFF, 0xFF} + kEnd;
+  const Score score = parse_smf(file, "x.mid");
+  REQUIRE(score.tracks.size() == 1000);
+  for (const Track& track : score.tracks) CHECK(track.events.capacity() <= 2);
+}
+
 TEST_CASE("hostile: a hundred thousand notes on one key, as many tracks as can be") {
   Bytes events;
   for (int i = 0; i < 100000; ++i) events = std::move(events) + Bytes{0x01, 0x90, 60, 1};

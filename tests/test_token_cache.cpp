@@ -1,8 +1,10 @@
 // What was made before is found again, only that, and only whole.
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -85,6 +87,50 @@ TEST_CASE("what is found is what was kept: the file is read, not the music") {
   CHECK(corpus.load().songs[0].columns == before.songs[0].columns + 1000);
 }
 
+TEST_CASE("a file under another key is not believed") {
+  Corpus corpus;
+  corpus.load();
+  const fs::path file = kept(corpus.folder).at(0);
+  const Dataset other = load_dataset(corpus.pieces, {.fs = 10});
+  corpus.load({.fs = 10});
+  for (const fs::path& each : kept(corpus.folder)) {
+    if (each != file) fs::copy_file(file, each, fs::copy_options::overwrite_existing);
+  }
+  check_same(corpus.load({.fs = 10}), other);
+}
+
+TEST_CASE("what failed for want of memory is tried again") {
+#ifdef __SANITIZE_ADDRESS__
+  MESSAGE("skipped: AddressSanitizer needs more memory than this test allows");
+  return;
+#endif
+  // Nothing to do with its content: the program may use 150 MB in all, and not the next time.
+  const TemporaryFolder folder;
+  Bytes notes;
+  for (int i = 0; i < 1'000'000; ++i) {
+    const Bytes note = {0x01, 0x90, 60, 1, 0x01, 60, 0};
+    notes.insert(notes.end(), note.begin(), note.end());
+  }
+  folder.write("pieces/long.mid", header(0, 1, 480) + track(notes + kEnd));
+  folder.write("pieces/short.mid", small_piece(1, 40));
+  const std::vector<fs::path> paths = {folder / "pieces/long.mid", folder / "pieces/short.mid"};
+  const TokenCache cache(folder / "cache");
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_AS, &before) == 0);
+  std::ifstream status("/proc/self/statm");
+  rlim_t pages = 0;
+  status >> pages;
+  const rlimit small{pages * 4096 + (rlim_t{60} << 20), before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_AS, &small) == 0);
+  const auto poor = read_piece_tokens(paths, {}, 1, cache);
+  REQUIRE(setrlimit(RLIMIT_AS, &before) == 0);
+  REQUIRE(!poor[0].fault.empty());
+  CHECK(poor[1].fault.empty());
+  const auto rich = read_piece_tokens(paths, {}, 1, cache);
+  CHECK(rich[0].fault.empty());
+  CHECK(!rich[0].steps.empty());
+}
+
 TEST_CASE("another content, other options, another order: another key") {
   Corpus corpus;
   corpus.load();
@@ -120,9 +166,18 @@ TEST_CASE("without a folder that can be written everything is read, and nothing 
   Corpus corpus;
   corpus.folder.write("cache", "a file where the folder should be");
   check_same(corpus.load(), load_dataset(corpus.pieces, {}));
+  // No folder is not the working folder.
+  const TemporaryFolder here;
+  const TokenCache cache(here.path());
+  cache.keep("key", {});
+  REQUIRE(cache.find("key"));
+  const fs::path before = fs::current_path();
+  fs::current_path(here.path());
   const TokenCache none({});
-  none.keep("key", {});
   CHECK(!none.find("key"));
+  none.keep("other", {});
+  CHECK((names_in(here.path()) == std::vector<std::string>{"key.tokens"}));
+  fs::current_path(before);
 }
 
 TEST_CASE("beyond its size what was used longest ago goes") {
