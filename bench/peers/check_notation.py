@@ -70,12 +70,16 @@ def as_music21_tells(notes: list[tuple[int, Fraction, Fraction, int]]) -> Notes:
 
 
 def as_musescore_plays(notes: list[tuple[int, Fraction, Fraction, int]]) -> Notes:
-    """Where two hands of a part strike one pitch, MuseScore plays it once, for the longer time."""
-    longest: dict[tuple[int, Fraction, int], Fraction] = {}
-    for channel, onset, length, pitch in notes:
-        key = (channel, onset, pitch)
-        longest[key] = max(length, longest.get(key, length))
-    return Notes((onset, length, pitch) for (_, onset, pitch), length in longest.items())
+    """MuseScore does not strike a key that the other hand of the part holds: of two notes of one pitch, one within the
+    other's time, it plays the longer."""
+    played: Notes = Notes()
+    ends: dict[tuple[int, int], Fraction] = {}  # of the note that holds a key, by channel and pitch
+    for channel, onset, length, pitch in sorted(notes, key=lambda note: (note[1], -note[2])):
+        if onset + length <= ends.get((channel, pitch), Fraction()):
+            continue
+        ends[channel, pitch] = onset + length
+        played[onset, length, pitch] += 1
+    return played
 
 
 def sounds(part: Any) -> Iterator[tuple[Fraction, Fraction, int, str]]:
