@@ -44,20 +44,29 @@
 #include <string>
 
 #include "midi/score.h"
+#include "midi/smf.h"
 
 namespace etude::midi {
 
-// Beside those of smf.h (file size, events with all repeats written out, tracks): how much markup
-// one file may hold, and how many quarter notes one piece may last.
-inline constexpr size_t kMaxTags = size_t{8} << 20;
-inline constexpr int64_t kMaxQuarters = int64_t{1} << 20;
+// Limits beside those of smf.h (file size, events with all repeats written out, tracks). Together
+// they hold a file of any content to about 1 GiB of memory: at most four texts of the file's size,
+// 120 bytes for each node of markup, and for each event 24 bytes here and as much while it is made.
+inline constexpr size_t kMaxNodes = size_t{3} << 20;  // elements, attributes and texts in a file
+inline constexpr size_t kMaxMeasures = 100'000;       // of a part, repeats not written out
+inline constexpr int64_t kMaxQuarters = int64_t{1} << 20;  // with repeats written out
 
 // Bytes are UTF-8, UTF-16 with a byte order mark, or ISO 8859-1 where the XML declaration says so.
+// Windows-1252 is read as ISO 8859-1 and any other encoding as UTF-8, and told.
+// Strict reading makes an Error of the first that would go to Score::found; what smf.h recovers is
+// damage of MIDI files, and Reading::recover is tolerant here.
 // Throws Error naming file, line and reason, LimitError beyond the limits.
-Score parse_musicxml(std::span<const uint8_t> bytes, const std::string& name);
+Score parse_musicxml(std::span<const uint8_t> bytes, const std::string& name,
+                     Reading reading = Reading::tolerant);
 
 // A ZIP archive whose META-INF/container.xml names the score's file: the first rootfile that is
-// MusicXML. Errors of archive.h as well; lines are those of the file inside.
-Score parse_mxl(std::span<const uint8_t> bytes, const std::string& name);
+// MusicXML. LimitError where that is larger than 1 MiB and than 100 times the archive. Errors of
+// archive.h as well; lines are those of the file inside, which is named after the archive.
+Score parse_mxl(std::span<const uint8_t> bytes, const std::string& name,
+                Reading reading = Reading::tolerant);
 
 }  // namespace etude::midi
