@@ -87,7 +87,7 @@ class Writer {
     choose_ticks();
     assign_channels();
     collect_lines();
-    if (order.size() > kMaxEvents / lines_.size()) {
+    if (order.size() > kMaxEvents / std::max<size_t>(lines_.size() - 2, 1)) {
       throw LimitError(
           name_, fmt::format("line 1: {} measures with keys and programs of {} staves are more "
                              "than are read",
