@@ -21,7 +21,7 @@ struct ReadingOptions {
 inline void add_reading_options(CLI::App& command, ReadingOptions& options) {
   auto* strict = command.add_flag("--strict", options.strict,
                                   "Refuse what the specification does not have (docs/midi.md)");
-  command.add_flag("--recover", options.recover, "Of a damaged file, take what can be read")
+  command.add_flag("--recover", options.recover, "Of a damaged MIDI file, take what can be read")
       ->excludes(strict);
 }
 

@@ -14,10 +14,10 @@
 namespace etude::fuzz {
 namespace {
 
-void read(Bytes bytes, midi::Score (*parse)(Bytes, const std::string&)) {
+void read(Bytes bytes, midi::Score (*parse)(Bytes, const std::string&, midi::Reading)) {
   midi::Score score;
   try {
-    score = parse(bytes, "x.musicxml");
+    score = parse(bytes, "x.musicxml", midi::Reading::tolerant);
   } catch (const midi::Error&) {
     return;
   }

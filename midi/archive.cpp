@@ -40,6 +40,8 @@ struct Discard {
 // What is wrong with an entry's name, or nothing. A "/" at its end is taken off before.
 std::string_view fault_of_name(std::string_view name) {
   if (name.empty()) return "has no name";
+  if (name.size() > kMaxEntryName) return "has a name longer than is read";
+  if (std::ranges::count(name, '/') > kMaxEntryDepth) return "lies in more folders than are read";
   if (name.front() == '/') return "has an absolute path";
   if (name.size() > 1 && name[1] == ':') return "has a path with a drive";
   for (const char c : name) {
@@ -141,12 +143,11 @@ void Archive::list_entries() {
     entries_.push_back(std::move(entry));
   }
   for (const ArchiveEntry& entry : entries_) {
-    for (size_t end = entry.name.find('/'); end != std::string::npos;
-         end = entry.name.find('/', end + 1)) {
-      const auto above = state_->index.find(entry.name.substr(0, end));
-      if (above != state_->index.end() && !entries_[above->second].folder)
-        fail(name_, entry.name, "lies below a file");
-    }
+    if (entry.folder) continue;
+    const std::string folder = entry.name + '/';
+    const auto below = state_->index.lower_bound(folder);
+    if (below != state_->index.end() && below->first.starts_with(folder))
+      fail(name_, below->first, "lies below a file");
   }
 }
 
@@ -201,8 +202,9 @@ void Archive::check_limits(const UnpackLimits& limits) const {
       refuse(fmt::format("{} bytes and more", total + entry.bytes), limits.bytes);
     total += entry.bytes;
   }
-  const uint64_t ratio = total / std::max<size_t>(state_->bytes.size(), 1);
-  if (ratio >= limits.ratio) refuse(fmt::format("{} times its own size", ratio), limits.ratio);
+  const uint64_t size = state_->bytes.size();
+  if (total > limits.ratio * size)
+    refuse(fmt::format("{} times its own size", (total + size - 1) / size), limits.ratio);
 }
 
 void Archive::unpack(const std::filesystem::path& folder, const UnpackLimits& limits) const {

@@ -15,6 +15,8 @@ namespace etude::midi {
 
 inline constexpr size_t kMaxArchiveBytes = size_t{256} << 20;
 inline constexpr size_t kMaxArchiveEntries = 65535;
+inline constexpr size_t kMaxEntryName = 4096;  // bytes, as PATH_MAX of Linux
+inline constexpr int kMaxEntryDepth = 100;     // folders that an entry lies in
 
 struct ArchiveEntry {
   std::string name;  // UTF-8, "/" between folders and none at the end
@@ -37,7 +39,8 @@ class Archive {
   // `name` is for messages. Throws Error when it is no archive or damaged; when an entry is
   // encrypted, is neither file nor folder (a symbolic link), has a name that another has, that is a
   // file's where another needs a folder, or that does not stay below its folder (absolute, "..", a
-  // drive, a backslash, a control character); LimitError beyond the limits above.
+  // drive, a backslash, a control character), is longer or deeper than above; LimitError beyond the
+  // limits above.
   Archive(std::vector<uint8_t> bytes, std::string name);
   Archive(Archive&&) noexcept;
   ~Archive();

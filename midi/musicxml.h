@@ -19,9 +19,9 @@
 //   its voice if there is one. A stop that continues none is a note of its own; a start without a
 //   stop leads to the note of its pitch that begins there in its voice or staff.
 // * Grace notes begin on the beat of the note that follows in their voice and take their time from
-//   it: half of it in equal parts (2/3 of a dotted note, 4/7 of a double-dotted); with a slash a
-//   32nd note each, at most half. Those that none follows in the measure, or that say
-//   steal-time-previous, take it from the note before.
+//   it: half of it in equal parts (2/3 of a dotted note, 4/7 of a double-dotted, shares that
+//   MuseScore plays); with a slash a 32nd note each, at most half (ours). Those that none follows
+//   in the measure, or that say steal-time-previous, take it from the note before.
 // * A cue note is silent, except where MuseScore before version 4 wrote the file, which wrote
 //   <cue/> for every note drawn small. Hidden notes (print-object="no") sound.
 // * In one track, channel and pitch, notes of two voices struck at once are one, the longest; a
@@ -32,8 +32,9 @@
 //
 // Velocity: <sound dynamics> and <note dynamics> are percents of 90. Marks without them: pppp.. 8,
 // ppp 16, pp 33, p 49, mp 64, mf 80, f 96, ff 112, fff.. 126, n 1; in all staves of the part from
-// there on, 80 before the first. sf, sfz, fz, rf and the like are 112 (sff 126) for what is struck
-// at that moment; fp, sfp, pf mark the moment by their first letter and what follows by their last.
+// there on, 80 before the first (ppp to fff: MuseScore's defaults; the others are ours). sf, sfz,
+// fz, rf and the like are 112 (sff 126) for what is struck at that moment; fp, sfp, pf mark the
+// moment by their first letter and what follows by their last: ours too.
 // Tempo: <sound tempo>, else <metronome> with a number. Program and channel: <midi-instrument>; a
 // part without gets a channel of its own, percussion the tenth.
 
@@ -44,20 +45,30 @@
 #include <string>
 
 #include "midi/score.h"
+#include "midi/smf.h"
 
 namespace etude::midi {
 
-// Beside those of smf.h (file size, events with all repeats written out, tracks): how much markup
-// one file may hold, and how many quarter notes one piece may last.
-inline constexpr size_t kMaxTags = size_t{8} << 20;
-inline constexpr int64_t kMaxQuarters = int64_t{1} << 20;
+// Limits beside those of smf.h (file size, events with all repeats written out, tracks). Together
+// they hold a file of any content to about 1 GiB of memory: copies of its text (as UTF-8 up to
+// twice its size), 120 bytes for each node of the markup, and under 100 for each event. Elements,
+// attributes and texts of a file: what 50 MB of a usual score have.
+inline constexpr size_t kMaxNodes = size_t{3} << 20;
+inline constexpr size_t kMaxMeasures = 100'000;            // of a part, repeats not written out
+inline constexpr int64_t kMaxQuarters = int64_t{1} << 20;  // with repeats written out
 
 // Bytes are UTF-8, UTF-16 with a byte order mark, or ISO 8859-1 where the XML declaration says so.
+// Windows-1252 is read as ISO 8859-1 and any other encoding as UTF-8, and told.
+// Strict reading makes an Error of the first that would go to Score::found; what smf.h recovers is
+// damage of MIDI files, and Reading::recover is tolerant here.
 // Throws Error naming file, line and reason, LimitError beyond the limits.
-Score parse_musicxml(std::span<const uint8_t> bytes, const std::string& name);
+Score parse_musicxml(std::span<const uint8_t> bytes, const std::string& name,
+                     Reading reading = Reading::tolerant);
 
 // A ZIP archive whose META-INF/container.xml names the score's file: the first rootfile that is
-// MusicXML. Errors of archive.h as well; lines are those of the file inside.
-Score parse_mxl(std::span<const uint8_t> bytes, const std::string& name);
+// MusicXML. LimitError where that is larger than 1 MiB and than 100 times the archive. Errors of
+// archive.h as well; lines are those of the file inside, which is named after the archive.
+Score parse_mxl(std::span<const uint8_t> bytes, const std::string& name,
+                Reading reading = Reading::tolerant);
 
 }  // namespace etude::midi

@@ -46,6 +46,8 @@ struct OpenTie {
   size_t track, index;  // in sounding_
 };
 
+constexpr size_t kTempi = 0, kTimes = 1;  // the lines that every piece has
+
 // What is told once, with its number and the first line.
 struct Tally {
   int64_t count = 0;
@@ -66,7 +68,7 @@ int rank(const Event& event) {
 class Writer {
  public:
   Writer(const Piece& piece, Score& score, Notices& found)
-      : piece_(piece), score_(score), found_(found) {
+      : piece_(piece), score_(score), found_(found), name_(score.name) {
     for (const Part& part : piece.parts) {
       first_track_.push_back(tracks_);
       tracks_ += static_cast<size_t>(part.staves);
@@ -75,9 +77,8 @@ class Writer {
 
   void write(const std::vector<size_t>& order) {
     if (tracks_ > kMaxTracks || order.size() > kMaxEvents / tracks_) {
-      throw LimitError(score_.name,
-                       fmt::format("line 1: {} measures in {} staves are more than are read",
-                                   order.size(), tracks_));
+      throw LimitError(name_, fmt::format("line 1: {} measures in {} staves are more than are read",
+                                          order.size(), tracks_));
     }
     score_.tracks.resize(tracks_);
     score_.tracks_declared = static_cast<int>(tracks_);
@@ -86,6 +87,12 @@ class Writer {
     choose_ticks();
     assign_channels();
     collect_lines();
+    if (order.size() > kMaxEvents / std::max<size_t>(lines_.size() - 2, 1)) {
+      throw LimitError(
+          name_, fmt::format("line 1: {} measures with keys and programs of {} staves are more "
+                             "than are read",
+                             order.size(), tracks_));
+    }
     name_tracks();
     play(order);
     for (size_t track = 0; track < tracks_; ++track) finish(track);
@@ -104,7 +111,7 @@ class Writer {
     int64_t parts = 1;  // of a unit
     const auto need = [&](const Moment& moment) {
       const int64_t den = moment.den / std::gcd(moment.num, moment.den);
-      if (parts * units <= kMaxTicksPerQuarter) parts = std::lcm(parts, den);
+      if (parts <= kMaxTicksPerQuarter / units) parts = std::lcm(parts, den);
     };
     for (const Part& part : piece_.parts) {
       for (const Measure& measure : part.measures) {
@@ -118,7 +125,7 @@ class Writer {
       ticks_ = kRoundedTicksPerQuarter;
       found_.add(
           1, fmt::format("positions are {} parts of a quarter note, rounded to {}", units, ticks_));
-    } else if (units * parts > kMaxTicksPerQuarter) {
+    } else if (parts > kMaxTicksPerQuarter / units) {
       ticks_ = units * (kMaxTicksPerQuarter / units);
       found_.add(1, fmt::format("grace notes rounded to {} ticks a quarter note", ticks_));
     } else {
@@ -173,24 +180,23 @@ class Writer {
     for (size_t p = 0; p < piece_.parts.size(); ++p) {
       collect_keys(p);
       collect_programs(p);
-      const auto has_time = [&] { return !lines_[1].changes.empty(); };
-      const bool time_known = has_time();
+      const bool time_known = !lines_[kTimes].changes.empty();
       each_mark(piece_.parts[p], [&](size_t measure, const Mark& mark) {
         if (mark.kind == MarkKind::tempo)
-          lines_[0].changes.push_back({measure, mark.at, mark.a, 0});
+          lines_[kTempi].changes.push_back({measure, mark.at, mark.a, 0});
         if (mark.kind == MarkKind::time && !time_known)
-          lines_[1].changes.push_back({measure, mark.at, mark.a, mark.b});
+          lines_[kTimes].changes.push_back({measure, mark.at, mark.a, mark.b});
       });
     }
-    std::ranges::stable_sort(lines_[0].changes, {}, [](const Line::Change& change) {
+    std::ranges::stable_sort(lines_[kTempi].changes, {}, [](const Line::Change& change) {
       return std::pair(change.measure, change.at);
     });
   }
 
   template <class Visit>
   static void each_mark(const Part& part, Visit visit) {
-    for (size_t m = 0; m < part.measures.size(); ++m) {
-      for (const Mark& mark : part.measures[m].marks) visit(m, mark);
+    for (const Measure& measure : part.measures) {
+      for (const Mark& mark : measure.marks) visit(measure.index, mark);
     }
   }
 
@@ -201,8 +207,19 @@ class Writer {
         if (mark.kind == MarkKind::key && (mark.staff < 0 || mark.staff == staff))
           line.changes.push_back({measure, mark.at, mark.a, mark.b});
       });
-      if (!line.changes.empty()) lines_.push_back(std::move(line));
+      if (!line.changes.empty()) add_line(std::move(line));
     }
+  }
+
+  // The changes of a part are there once for each of its staves.
+  void add_line(Line line) {
+    changes_ += line.changes.size();
+    if (changes_ > kMaxEvents) {
+      throw LimitError(name_,
+                       fmt::format("line {}: more than {} keys and programs are not read",
+                                   piece_.signs[line.changes.back().measure].line, kMaxEvents));
+    }
+    lines_.push_back(std::move(line));
   }
 
   // In each track of the part: instrument.h takes a track's programs alone.
@@ -223,7 +240,7 @@ class Writer {
           line.changes.push_back({measure, mark.at, mark.b, 0});
       });
       if (line.changes.empty()) continue;
-      for (int staff = 0; staff < part.staves; ++staff, ++line.track) lines_.push_back(line);
+      for (int staff = 0; staff < part.staves; ++staff, ++line.track) add_line(line);
     }
   }
 
@@ -251,16 +268,21 @@ class Writer {
         say_marks(line, m, start);
       }
       for (size_t p = 0; p < piece_.parts.size(); ++p) {
-        for (const Note& note : piece_.parts[p].measures[m].notes) sound(p, note, start);
+        for (const Note& note : notes_of(piece_.parts[p], m)) sound(p, note, start);
       }
       start += piece_.lengths[m];
       if (start > kMaxQuarters * piece_.units) {
-        throw LimitError(score_.name,
-                         fmt::format("line {}: more than {} quarter notes are not read",
-                                     piece_.signs[m].line, kMaxQuarters));
+        throw LimitError(name_, fmt::format("line {}: more than {} quarter notes are not read",
+                                            piece_.signs[m].line, kMaxQuarters));
       }
     }
     end_ = std::max(end_, tick(start, {}));
+  }
+
+  static std::span<const Note> notes_of(const Part& part, size_t measure) {
+    const auto at = std::ranges::lower_bound(part.measures, measure, {}, &Measure::index);
+    if (at == part.measures.end() || at->index != measure) return {};
+    return at->notes;
   }
 
   // After a jump: what held where the measure stands in writing.
@@ -405,7 +427,7 @@ class Writer {
   void count(size_t events) {
     events_ += events;
     if (events_ > kMaxEvents) {
-      throw LimitError(score_.name,
+      throw LimitError(name_,
                        fmt::format("line {}: more than {} events with repeats written out are not "
                                    "read",
                                    line_, kMaxEvents));
@@ -415,6 +437,7 @@ class Writer {
   const Piece& piece_;
   Score& score_;
   Notices& found_;
+  const std::string& name_;  // of the file
   size_t tracks_ = 0;
   std::vector<size_t> first_track_;              // by part
   std::vector<std::vector<int>> channels_;       // by part and instrument
@@ -424,7 +447,8 @@ class Writer {
   int64_t ticks_ = 0;                            // a quarter note
   int64_t end_ = 0;                              // tick
   size_t events_ = 0;
-  int line_ = 1;  // of the measure being played
+  size_t changes_ = 0;  // in lines_, of keys and programs
+  int line_ = 1;        // of the measure being played
   Tally lone_stops_, lone_starts_;
 };
 

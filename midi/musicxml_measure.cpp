@@ -31,12 +31,12 @@ std::optional<int> beats_of(std::string_view text) {
   }
 }
 
-// "1, 2" and the like.
+// "1, 2" and the like, ascending.
 std::vector<int> numbers_in(std::string_view text) {
   std::vector<int> numbers;
   while (true) {
     const size_t from = text.find_first_of("0123456789");
-    if (from == std::string_view::npos) return numbers;
+    if (from == std::string_view::npos) break;
     text.remove_prefix(from);
     const size_t end = std::min(text.find_first_not_of("0123456789"), text.size());
     const auto number = to_int(text.substr(0, end));
@@ -44,6 +44,8 @@ std::vector<int> numbers_in(std::string_view text) {
       numbers.push_back(*number);
     text.remove_prefix(end);
   }
+  std::ranges::sort(numbers);
+  return numbers;
 }
 
 }  // namespace
@@ -54,6 +56,7 @@ Measure PartReader::read(const Element& measure, Signs& signs) {
   at_ = 0;
   last_was_grace_ = false;
   chords_.clear();
+  last_chord_.clear();
   pending_.clear();
   groups_.clear();
   loudness_.clear();

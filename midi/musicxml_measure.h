@@ -44,6 +44,7 @@ struct Chord {
   bool tied_back = false;
   std::vector<size_t> notes = {};  // indices in Measure::notes; none: a rest
   int line = 0;
+  std::optional<size_t> previous = {};  // of its voice; index among the measure's chords
 };
 
 struct GraceGroup {
@@ -119,6 +120,7 @@ class PartReader {
   int64_t at_ = 0;
   bool last_was_grace_ = false;
   std::vector<Chord> chords_;
+  std::map<int, size_t> last_chord_;           // index in chords_, by voice
   std::map<int, std::vector<Chord>> pending_;  // grace notes whose note is yet to come, by voice
   std::vector<GraceGroup> groups_;
   std::vector<Loudness> loudness_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "midi/score.h"
+#include "midi/smf.h"
 
 namespace etude::midi::musicxml {
 
@@ -24,11 +25,16 @@ struct Moment {
 // What goes to Score::found, with its line, counted from 1.
 class Notices {
  public:
-  explicit Notices(std::vector<Finding>& list) : list_(list) {}
+  // `name` is the file's; both must outlive this.
+  Notices(std::vector<Finding>& list, const std::string& name, Reading reading)
+      : list_(list), name_(name), reading_(reading) {}
+  // Throws Error with the line where reading is strict.
   void add(int line, const std::string& what);
 
  private:
   std::vector<Finding>& list_;
+  const std::string& name_;
+  Reading reading_;
 };
 
 struct Note {
@@ -53,6 +59,7 @@ struct Mark {
 };
 
 struct Measure {
+  size_t index = 0;            // in Piece::signs
   std::vector<Note> notes;     // by start
   std::vector<Mark> marks;     // by position
   int64_t length = 0;          // the furthest position in it
@@ -71,7 +78,9 @@ struct Part {
   std::vector<Instrument> instruments;  // at least one
   int staves = 1;
   bool percussion = false;
-  std::vector<Measure> measures;  // as many in every part
+  // By index. What a part lacks is not there: room for all measures of all parts could be far more
+  // than a file's size.
+  std::vector<Measure> measures;
 };
 
 // What a measure does to the order in which measures are played; of all parts together. Marks act
@@ -79,7 +88,7 @@ struct Part {
 struct Signs {
   bool forward = false;
   int backward = 0;           // how often in all it is played; 0: no backward repeat
-  std::vector<int> ending;    // numbers of an ending that begins here
+  std::vector<int> ending;    // numbers of an ending that begins here, ascending
   bool ending_stops = false;  // (stop or discontinue)
   std::optional<std::string> segno, coda, tocoda, dalsegno;  // names
   bool dacapo = false, fine = false;

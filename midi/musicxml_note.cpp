@@ -76,6 +76,9 @@ void PartReader::chord(const Element& element, Note made, bool sounds) {
                        .voice = made.voice,
                        .dots = dots_of(element),
                        .line = made.line});
+    const auto [last, is_first] = last_chord_.try_emplace(made.voice);
+    if (!is_first) chords_.back().previous = last->second;
+    last->second = chords_.size() - 1;
     advance(duration);
   }
   last_was_grace_ = false;
@@ -217,14 +220,13 @@ void PartReader::ties_of(const Element& element, Note& note) {
 void PartReader::apply_graces() {
   for (auto& [voice, graces] : pending_) {
     if (graces.empty()) continue;
-    const auto of_voice = [&](const Chord& chord) { return chord.voice == voice; };
-    const auto last = std::find_if(chords_.rbegin(), chords_.rend(), of_voice);
-    if (last == chords_.rend()) {
+    const auto last = last_chord_.find(voice);
+    if (last == last_chord_.end()) {
       context_.found.add(graces[0].line, "grace notes with no note beside them are silent");
       for (const Chord& grace : graces) silence(grace);
       continue;
     }
-    groups_.push_back({graces, static_cast<size_t>(chords_.rend() - last) - 1, false});
+    groups_.push_back({graces, last->second, false});
   }
   for (GraceGroup& group : groups_) lean(group);
   std::erase_if(measure_.notes, [](const Note& note) { return note.pitch < 0; });
@@ -239,13 +241,12 @@ void PartReader::lean(const GraceGroup& group) {
   if (before) return take_from_next(chord, group.graces);
   size_t k = group.chord;
   if (group.before) {
-    while (k > 0 && chords_[k - 1].voice != chord.voice) --k;
-    if (k == 0) {
+    if (!chord.previous) {
       context_.found.add(group.graces[0].line, "grace notes with no note beside them are silent");
       for (const Chord& grace : group.graces) silence(grace);
       return;
     }
-    --k;
+    k = *chord.previous;
   }
   take_from_previous(chords_[k], group.graces);
 }

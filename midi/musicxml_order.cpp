@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include "midi/error.h"
 #include "midi/musicxml_model.h"
@@ -52,10 +53,42 @@ std::vector<Ending> find_endings(const std::vector<Signs>& signs) {
   return endings;
 }
 
+// The measures that have a sign, by its name and in all.
+class Places {
+ public:
+  Places(const std::vector<Signs>& signs, std::optional<std::string> Signs::*sign) {
+    for (size_t i = 0; i < signs.size(); ++i) {
+      const auto& there = signs[i].*sign;
+      if (!there) continue;
+      named_[*there].push_back(i);
+      all_.push_back(i);
+    }
+  }
+
+  // The one with that name, the first from `from` on if there is one; else any with such a sign.
+  size_t find(const std::string& name, size_t from) const {
+    const auto named = named_.find(name);
+    const std::vector<size_t>& among = named == named_.end() ? all_ : named->second;
+    if (among.empty()) return kNone;
+    const auto next = std::ranges::lower_bound(among, from);
+    return next == among.end() ? among.front() : *next;
+  }
+
+ private:
+  std::map<std::string, std::vector<size_t>> named_;
+  std::vector<size_t> all_;  // ascending, as those of a name
+};
+
 class Player {
  public:
   Player(const std::vector<Signs>& signs, size_t limit, const std::string& name, Notices& found)
-      : signs_(signs), limit_(limit), name_(name), found_(found), endings_(find_endings(signs)) {
+      : signs_(signs),
+        limit_(limit),
+        name_(name),
+        found_(found),
+        endings_(find_endings(signs)),
+        segnos_(signs, &Signs::segno),
+        codas_(signs, &Signs::coda) {
     ending_of_.assign(signs.size(), kNone);
     for (size_t k = 0; k < endings_.size(); ++k) {
       for (size_t i = endings_[k].first; i <= endings_[k].last; ++i) ending_of_[i] = k;
@@ -90,7 +123,7 @@ class Player {
 
   bool plays(const Ending& ending) const {
     const int pass = jumped_ ? ending.group_passes : pass_;
-    return std::ranges::find(ending.numbers, pass) != ending.numbers.end();
+    return std::ranges::binary_search(ending.numbers, pass);
   }
 
   size_t after(size_t at) {
@@ -106,13 +139,13 @@ class Player {
     }
     if (jumped_ && signs.fine) return signs_.size();
     if (jumped_ && signs.tocoda) {
-      const size_t coda = find(&Signs::coda, *signs.tocoda, at);
+      const size_t coda = codas_.find(*signs.tocoda, at);
       if (coda != kNone) return coda;
       found_.add(signs.line, "To Coda without a coda ignored");
     }
     if ((signs.dacapo || signs.dalsegno) && !obeyed_[at]) {
       obeyed_[at] = true;
-      const size_t to = signs.dacapo ? 0 : find(&Signs::segno, *signs.dalsegno, 0);
+      const size_t to = signs.dacapo ? 0 : segnos_.find(*signs.dalsegno, 0);
       if (to != kNone) {
         jumped_ = true;
         section_ = kNone;
@@ -129,25 +162,12 @@ class Player {
     pass_ = 1;
   }
 
-  // The measure with that name of a sign, from `from` on if there is one; else any with such a
-  // sign.
-  size_t find(std::optional<std::string> Signs::*sign, const std::string& name, size_t from) const {
-    size_t any = kNone;
-    for (size_t k = 0; k < signs_.size(); ++k) {
-      const size_t i = (from + k) % signs_.size();
-      const auto& there = signs_[i].*sign;
-      if (!there) continue;
-      if (*there == name) return i;
-      if (any == kNone) any = i;
-    }
-    return any;
-  }
-
   const std::vector<Signs>& signs_;
   size_t limit_;
   const std::string& name_;
   Notices& found_;
   std::vector<Ending> endings_;
+  Places segnos_, codas_;
   std::vector<size_t> ending_of_;  // by measure: index in endings_
   std::vector<bool> obeyed_;       // by measure: its D.C. or D.S.
   std::vector<size_t> order_;

@@ -15,56 +15,75 @@ namespace etude::midi::musicxml {
 namespace {
 
 constexpr int64_t kMaxUnits = int64_t{1} << 31;
-constexpr size_t kMaxInstruments = 1000;
+constexpr size_t kMaxInstruments = 1000;  // of a part
+// Several <part> may be of one <score-part>, and each has its instruments and its name.
+constexpr size_t kMaxInstrumentsInAll = 2 * kMaxTracks;
+constexpr size_t kMaxPartName = 1000;  // bytes
 
 // The same tree for both layouts.
+struct MeasureElement {
+  size_t index;  // in the piece
+  const Element* element;
+};
 struct PartElements {
   std::string id;
-  std::vector<const Element*> measures;  // null: the part has no such measure
+  std::vector<MeasureElement> measures;  // by index
+};
+struct ScoreElements {
+  std::vector<PartElements> parts;
+  size_t measures = 0;
 };
 
-std::vector<PartElements> partwise(const Element& root) {
-  std::vector<PartElements> parts;
+[[noreturn]] void refuse(const std::string& name, const Element& at, const std::string& what) {
+  throw LimitError(name, fmt::format("line {}: {} are not read", at.GetLineNum(), what));
+}
+
+PartElements& add_part(ScoreElements& score, const Element& part, const std::string& name) {
+  if (score.parts.size() == kMaxTracks)
+    refuse(name, part, fmt::format("more than {} parts", kMaxTracks));
+  return score.parts.emplace_back(PartElements{std::string(attribute(part, "id")), {}});
+}
+
+void check_measure(size_t index, const Element& measure, const std::string& name) {
+  if (index == kMaxMeasures)
+    refuse(name, measure, fmt::format("more than {} measures", kMaxMeasures));
+}
+
+ScoreElements partwise(const Element& root, const std::string& name) {
+  ScoreElements score;
   for (const Element& part : Children(root)) {
     if (!is(part, "part")) continue;
-    auto& made = parts.emplace_back(PartElements{std::string(attribute(part, "id")), {}});
+    auto& made = add_part(score, part, name);
+    size_t index = 0;
     for (const Element& measure : Children(part)) {
-      if (is(measure, "measure")) made.measures.push_back(&measure);
+      if (!is(measure, "measure")) continue;
+      check_measure(index, measure, name);
+      made.measures.push_back({index++, &measure});
     }
+    score.measures = std::max(score.measures, index);
   }
-  return parts;
+  return score;
 }
 
-std::vector<PartElements> timewise(const Element& root) {
-  std::vector<PartElements> parts;
-  std::map<std::string, size_t, std::less<>> index;
-  size_t count = 0;
+ScoreElements timewise(const Element& root, const std::string& name) {
+  ScoreElements score;
+  std::map<std::string, size_t, std::less<>> known;
   for (const Element& measure : Children(root)) {
     if (!is(measure, "measure")) continue;
+    check_measure(score.measures, measure, name);
     for (const Element& part : Children(measure)) {
       if (!is(part, "part")) continue;
-      const std::string id(attribute(part, "id"));
-      const auto [at, is_new] = index.emplace(id, parts.size());
-      if (is_new) parts.push_back({id, {}});
-      auto& measures = parts[at->second].measures;
-      measures.resize(count);
-      measures.push_back(&part);
+      const auto [at, is_new] =
+          known.emplace(std::string(attribute(part, "id")), score.parts.size());
+      if (is_new) add_part(score, part, name);
+      auto& measures = score.parts[at->second].measures;
+      if (!measures.empty() && measures.back().index == score.measures)
+        fail(name, part, "a part twice in a measure");
+      measures.push_back({score.measures, &part});
     }
-    ++count;
+    ++score.measures;
   }
-  return parts;
-}
-
-// Measures of a part beyond those of others would make room for (parts * measures) otherwise.
-size_t make_equal(std::vector<PartElements>& parts, const std::string& name) {
-  size_t count = 0;
-  for (const PartElements& part : parts) count = std::max(count, part.measures.size());
-  if (count > kMaxEvents / parts.size()) {
-    throw LimitError(name, fmt::format("line 1: {} parts of {} measures are more than are read",
-                                       parts.size(), count));
-  }
-  for (PartElements& part : parts) part.measures.resize(count);
-  return count;
+  return score;
 }
 
 // The lcm of all divisions, times what durations with decimal places need.
@@ -132,6 +151,8 @@ class PartList {
  private:
   void describe(const Element& score_part, Part& part) const {
     part.name = child_text(score_part, "part-name");
+    if (part.name.size() > kMaxPartName)
+      refuse(name_, score_part, fmt::format("part names of more than {} bytes", kMaxPartName));
     for (const Element& child : Children(score_part)) {
       if (is(child, "score-instrument")) named(part, child);
       if (!is(child, "midi-instrument")) continue;
@@ -146,11 +167,8 @@ class PartList {
     const std::string_view id = attribute(element, "id");
     const auto at = std::ranges::find(part.instruments, id, &Instrument::id);
     if (at != part.instruments.end()) return *at;
-    if (part.instruments.size() == kMaxInstruments) {
-      throw LimitError(name_,
-                       fmt::format("line {}: more than {} instruments in a part are not read",
-                                   element.GetLineNum(), kMaxInstruments));
-    }
+    if (part.instruments.size() == kMaxInstruments)
+      refuse(name_, element, fmt::format("more than {} instruments in a part", kMaxInstruments));
     return part.instruments.emplace_back(Instrument{std::string(id)});
   }
 
@@ -176,12 +194,15 @@ bool cue_means_small(const Element& root) {
 // See the head of musicxml.h.
 void measure_lengths(Piece& piece, Notices& found) {
   const int64_t short_note = piece.units;  // in 16ths of itself: a 64th note
-  for (size_t m = 0; m < piece.signs.size(); ++m) {
-    int64_t content = 0, signature = 0;
-    for (const Part& part : piece.parts) {
-      content = std::max(content, part.measures[m].length);
-      signature = std::max(signature, part.measures[m].time_signature);
+  std::vector<int64_t> contents(piece.signs.size()), signatures(piece.signs.size());
+  for (const Part& part : piece.parts) {
+    for (const Measure& measure : part.measures) {
+      contents[measure.index] = std::max(contents[measure.index], measure.length);
+      signatures[measure.index] = std::max(signatures[measure.index], measure.time_signature);
     }
+  }
+  for (size_t m = 0; m < piece.signs.size(); ++m) {
+    const int64_t content = contents[m], signature = signatures[m];
     const int64_t apart = content > signature ? content - signature : signature - content;
     const bool mended =
         apart != 0 && signature > 0 && 16 * content % short_note != 0 && 4 * apart < piece.units;
@@ -202,33 +223,30 @@ Piece make_piece(const Element& root, const std::string& name, Notices& found) {
     fail(name, root,
          fmt::format("not MusicXML: it begins with <{}>",
                      std::string_view(root.Name()).substr(0, 40)));
-  auto elements = by_time ? timewise(root) : partwise(root);
-  if (elements.empty()) fail(name, root, "no part in the score");
-  if (elements.size() > kMaxTracks)
-    throw LimitError(name, fmt::format("line 1: more than {} parts are not read", kMaxTracks));
-  const size_t measures = make_equal(elements, name);
+  const ScoreElements elements = by_time ? timewise(root, name) : partwise(root, name);
+  if (elements.parts.empty()) fail(name, root, "no part in the score");
 
   UnitFinder units(name, found);
-  for (const PartElements& part : elements) {
-    for (const Element* measure : part.measures) {
-      if (measure) units.look(*measure);
-    }
+  for (const PartElements& part : elements.parts) {
+    for (const MeasureElement& measure : part.measures) units.look(*measure.element);
   }
   Piece piece;
   piece.units = units.units();
-  piece.signs.resize(measures);
+  piece.signs.resize(elements.measures);
   const Context context{name, found, piece.units, cue_means_small(root)};
   const PartList list(root, name);
-  for (const PartElements& part : elements) {
+  size_t instruments = 0;
+  for (const PartElements& part : elements.parts) {
     Part made = list.make(part.id);
+    instruments += made.instruments.size();
+    if (instruments > kMaxInstrumentsInAll)
+      refuse(name, root, fmt::format("more than {} instruments", kMaxInstrumentsInAll));
     PartReader reader(context, made);
-    for (size_t m = 0; m < measures; ++m) {
-      if (!part.measures[m]) {
-        made.measures.emplace_back();
-        continue;
-      }
-      if (piece.signs[m].line == 0) piece.signs[m].line = part.measures[m]->GetLineNum();
-      made.measures.push_back(reader.read(*part.measures[m], piece.signs[m]));
+    for (const auto& [index, element] : part.measures) {
+      Signs& signs = piece.signs[index];
+      if (signs.line == 0) signs.line = element->GetLineNum();
+      made.measures.push_back(reader.read(*element, signs));
+      made.measures.back().index = index;
     }
     piece.parts.push_back(std::move(made));
   }

@@ -5,44 +5,20 @@
 
 #include "midi/error.h"
 #include "midi/musicxml_model.h"
+#include "midi/musicxml_xml.h"
 #include "midi/smf.h"
+#include "midi/text.h"
 
 namespace etude::midi::musicxml {
 namespace {
 
 using Bytes = std::span<const uint8_t>;
 
-int line_at(std::string_view text, size_t at) {
-  const auto upto = text.substr(0, at);
-  return 1 + static_cast<int>(std::count(upto.begin(), upto.end(), '\n'));
-}
-
-void put_utf8(std::string& out, uint32_t code) {
-  const auto put = [&out](uint32_t byte) { out.push_back(static_cast<char>(byte)); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xC0 | code >> 6);
-    put(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    put(0xE0 | code >> 12);
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  } else {
-    put(0xF0 | code >> 18);
-    put(0x80 | (code >> 12 & 0x3F));
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  }
-}
-
 // `high`: which byte of a pair is the upper one.
 std::string from_utf16(Bytes bytes, size_t high, const std::string& name) {
   std::string out;
   out.reserve(bytes.size());
-  const auto fail = [&](const char* why) {
-    throw Error(name, fmt::format("line {}: {}", line_at(out, out.size()), why));
-  };
+  const auto refuse = [&](const char* why) { fail(name, line_at(out, out.size()), why); };
   const auto pair = [&](size_t at) {
     return static_cast<uint32_t>(bytes[at + high] << 8 | bytes[at + 1 - high]);
   };
@@ -50,13 +26,13 @@ std::string from_utf16(Bytes bytes, size_t high, const std::string& name) {
     uint32_t code = pair(at);
     if (code >= 0xD800 && code < 0xE000) {
       const uint32_t low = at + 3 < bytes.size() ? pair(at + 2) : 0;
-      if (code >= 0xDC00 || low < 0xDC00 || low >= 0xE000) fail("half a UTF-16 surrogate pair");
+      if (code >= 0xDC00 || low < 0xDC00 || low >= 0xE000) refuse("half a UTF-16 surrogate pair");
       code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
       at += 2;
     }
-    put_utf8(out, code);
+    append_utf8(out, code);
   }
-  if (bytes.size() % 2 != 0) fail("UTF-16 with half a character at its end");
+  if (bytes.size() % 2 != 0) refuse("UTF-16 with half a character at its end");
   return out;
 }
 
@@ -75,13 +51,6 @@ std::string declared_encoding(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return encoding;
-}
-
-std::string from_latin1(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) put_utf8(out, static_cast<uint8_t>(c));
-  return out;
 }
 
 // The end of the document type declaration that begins at `at`: past its internal subset and what
@@ -138,6 +107,7 @@ void blank_doctype(std::string& text, const std::string& name) {
 }  // namespace
 
 void Notices::add(int line, const std::string& what) {
+  if (reading_ == Reading::strict) fail(name_, line, what);
   if (list_.size() < kMaxFindings)
     list_.push_back({Deviation::notation, static_cast<size_t>(line), what});
 }
@@ -151,12 +121,16 @@ std::string utf8_text(Bytes bytes, const std::string& name, Notices& found) {
     text = from_utf16(bytes, 0, name);
   } else if (starts_with({0xFF, 0xFE})) {
     text = from_utf16(bytes, 1, name);
+  } else if (starts_with({0, '<'}) || starts_with({'<', 0})) {
+    fail(name, 1, "UTF-16 without a byte order mark is not read");
   } else {
     if (starts_with({0xEF, 0xBB, 0xBF})) bytes = bytes.subspan(3);
     text.assign(bytes.begin(), bytes.end());
     const std::string encoding = declared_encoding(text);
-    if (encoding == "iso-8859-1" || encoding == "latin1") {
-      text = from_latin1(text);
+    const bool windows = encoding == "windows-1252";  // its letters are those of ISO 8859-1
+    if (encoding == "iso-8859-1" || encoding == "latin1" || windows) {
+      text = latin1_to_utf8(bytes);
+      if (windows) found.add(1, "encoding 'windows-1252' read as ISO 8859-1");
     } else if (!encoding.empty() && encoding != "utf-8" && encoding != "us-ascii") {
       found.add(1, fmt::format("encoding '{}' read as UTF-8", encoding.substr(0, 40)));
     }

@@ -22,21 +22,110 @@ std::string_view trimmed(std::string_view text) {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+// What one pass over the markup counts before a parser makes nodes of it: the parser's memory goes
+// with their number, its time with the square of the attributes of one tag.
+class MarkupCounter {
+ public:
+  MarkupCounter(std::string_view text, const std::string& name) : text_(text), name_(name) {}
+
+  void count() {
+    size_t at = 0;
+    while (at < text_.size()) {
+      const size_t open = std::min(text_.find('<', at), text_.size());
+      if (text_.substr(at, open - at).find_first_not_of(kSpace) != std::string_view::npos) node(at);
+      if (open == text_.size()) return;
+      at = past_tag(open);
+    }
+  }
+
+ private:
+  // Past the tag, comment, section or instruction; the text's end where it does not end.
+  size_t past_tag(size_t open) {
+    const std::string_view rest = text_.substr(open);
+    if (rest.starts_with("</")) return past(">", open);
+    node(open);
+    if (rest.starts_with("<!--")) return past("-->", open + 4);
+    if (rest.starts_with("<![CDATA[")) return past("]]>", open);
+    if (rest.starts_with("<?")) return past("?>", open);
+    if (rest.starts_with("<!")) return past(">", open);
+    size_t attributes = 0;
+    for (size_t at = open; at < text_.size(); ++at) {
+      const char c = text_[at];
+      if (c == '>') return at + 1;
+      if (c == '"' || c == '\'') {
+        at = text_.find(c, at + 1);
+        if (at == std::string_view::npos) break;
+      } else if (c == '=') {
+        if (++attributes > kMaxAttributes)
+          refuse(open, fmt::format("more than {} attributes of an element", kMaxAttributes));
+        node(at);
+      }
+    }
+    return text_.size();
+  }
+
+  size_t past(std::string_view mark, size_t from) const {
+    const size_t at = text_.find(mark, from);
+    return at == std::string_view::npos ? text_.size() : at + mark.size();
+  }
+
+  void node(size_t at) {
+    if (++nodes_ > kMaxNodes)
+      refuse(at, fmt::format("more than {} elements, attributes and texts", kMaxNodes));
+  }
+
+  [[noreturn]] void refuse(size_t at, const std::string& what) const {
+    throw LimitError(name_, fmt::format("line {}: {} are not read", line_at(text_, at), what));
+  }
+
+  std::string_view text_;
+  const std::string& name_;
+  size_t nodes_ = 0;
+};
+
+std::string reason_of(tinyxml2::XMLError error) {
+  switch (error) {
+    case tinyxml2::XML_ERROR_EMPTY_DOCUMENT:
+      return "the file is empty";
+    case tinyxml2::XML_ERROR_MISMATCHED_ELEMENT:
+      return "not well-formed XML: an element without its end tag, or the end tag of another";
+    case tinyxml2::XML_ERROR_PARSING_ELEMENT:
+      return "not well-formed XML: a tag that does not end, or without a name";
+    case tinyxml2::XML_ERROR_PARSING_ATTRIBUTE:
+      return "not well-formed XML: an attribute without a quoted value, or there twice";
+    case tinyxml2::XML_ERROR_PARSING_TEXT:
+      return "not well-formed XML: text outside of all elements, or that does not end";
+    case tinyxml2::XML_ERROR_PARSING_CDATA:
+      return "not well-formed XML: a CDATA section that does not end";
+    case tinyxml2::XML_ERROR_PARSING_COMMENT:
+      return "not well-formed XML: a comment that does not end";
+    case tinyxml2::XML_ERROR_PARSING_DECLARATION:
+      return "not well-formed XML: an XML declaration that does not end, or out of place";
+    case tinyxml2::XML_ERROR_PARSING_UNKNOWN:
+      return "not well-formed XML: markup that does not end";
+    case tinyxml2::XML_ELEMENT_DEPTH_EXCEEDED:
+      return "elements nested too deep";
+    default:
+      return "not well-formed XML";
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<tinyxml2::XMLDocument> parse_xml(const std::string& text, const std::string& name) {
-  if (static_cast<size_t>(std::ranges::count(text, '<')) > kMaxTags)
-    throw LimitError(name, fmt::format("line 1: more than {} tags are not read", kMaxTags));
+  MarkupCounter(text, name).count();
   auto document = std::make_unique<tinyxml2::XMLDocument>();
   document->Parse(text.data(), text.size());
   if (document->Error()) {
-    const bool empty = document->ErrorID() == tinyxml2::XML_ERROR_EMPTY_DOCUMENT;
-    fail(name, std::max(document->ErrorLineNum(), 1),
-         empty ? "the file is empty"
-               : fmt::format("not well-formed XML ({})", document->ErrorName()));
+    fail(name, std::max(document->ErrorLineNum(), 1), reason_of(document->ErrorID()));
   }
   if (!document->RootElement()) fail(name, 1, "no XML element in the file");
   return document;
+}
+
+int line_at(std::string_view text, size_t at) {
+  const auto upto = text.substr(0, at);
+  return 1 + static_cast<int>(std::ranges::count(upto, '\n'));
 }
 
 std::optional<Decimal> to_decimal(std::string_view text) {

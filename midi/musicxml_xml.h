@@ -15,7 +15,13 @@ namespace etude::midi::musicxml {
 
 using Element = tinyxml2::XMLElement;
 
-// A document with a root element. Throws Error naming the line, LimitError beyond kMaxTags.
+inline constexpr size_t kMaxAttributes = 100;  // of one element
+
+// The line of a byte, counted from 1.
+int line_at(std::string_view text, size_t at);
+
+// A document with a root element. Throws Error naming the line, LimitError beyond kMaxNodes
+// (musicxml.h) or kMaxAttributes.
 std::unique_ptr<tinyxml2::XMLDocument> parse_xml(const std::string& text, const std::string& name);
 
 // A decimal number: value / scale, scale a power of ten up to 10^6, in lowest terms.

@@ -23,7 +23,7 @@ bool begins_with(Bytes bytes, std::string_view mark) {
 
 bool is_xml(Bytes bytes) {
   if (begins_with(bytes, "\xEF\xBB\xBF") || begins_with(bytes, "\xFE\xFF") ||
-      begins_with(bytes, "\xFF\xFE"))
+      begins_with(bytes, "\xFF\xFE") || begins_with(bytes, std::string_view("\0<", 2)))
     return true;
   const auto first = std::ranges::find_if(bytes, [](uint8_t byte) {
     return byte != ' ' && byte != '\t' && byte != '\r' && byte != '\n';
@@ -54,8 +54,8 @@ std::vector<uint8_t> compressed(const std::string& music) {
 }  // namespace
 
 Score parse_score(Bytes bytes, const std::string& name, Reading reading) {
-  if (begins_with(bytes, "PK\3\4")) return parse_mxl(bytes, name);
-  return is_xml(bytes) ? parse_musicxml(bytes, name) : parse_smf(bytes, name, reading);
+  if (begins_with(bytes, "PK\3\4")) return parse_mxl(bytes, name, reading);
+  return is_xml(bytes) ? parse_musicxml(bytes, name, reading) : parse_smf(bytes, name, reading);
 }
 
 Score read_score(const std::filesystem::path& path, Reading reading) {

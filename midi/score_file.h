@@ -16,7 +16,7 @@ namespace etude::midi {
 
 // What a file is, by its first bytes and never by its name: MThd and RIFF are MIDI, "PK" is a
 // compressed MusicXML file, "<" or a byte order mark MusicXML. Anything else is an Error, as of a
-// damaged MIDI file. `reading` is for MIDI. Throws Error naming file, place and reason.
+// damaged MIDI file. Throws Error naming file, place and reason.
 Score read_score(const std::filesystem::path& path, Reading reading = Reading::tolerant);
 Score parse_score(std::span<const uint8_t> bytes, const std::string& name,
                   Reading reading = Reading::tolerant);

@@ -38,13 +38,38 @@ bool is_utf8(std::span<const uint8_t> text) {
 
 }  // namespace
 
+void append_utf8(std::string& out, uint32_t code) {
+  const auto put = [&out](uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+  if (code < 0x80) {
+    put(code);
+  } else if (code < 0x800) {
+    put(0xC0 | code >> 6);
+    put(0x80 | (code & 0x3F));
+  } else if (code < 0x10000) {
+    put(0xE0 | code >> 12);
+    put(0x80 | (code >> 6 & 0x3F));
+    put(0x80 | (code & 0x3F));
+  } else {
+    put(0xF0 | code >> 18);
+    put(0x80 | (code >> 12 & 0x3F));
+    put(0x80 | (code >> 6 & 0x3F));
+    put(0x80 | (code & 0x3F));
+  }
+}
+
+std::string latin1_to_utf8(std::span<const uint8_t> bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  for (const uint8_t byte : bytes) append_utf8(out, byte);
+  return out;
+}
+
 std::string to_utf8(std::span<const uint8_t> bytes) {
   const bool utf8 = is_utf8(bytes);
   std::string out;
   bool space = false;  // to come before the next character
   while (!bytes.empty()) {
     const Character next = utf8 ? *character(bytes) : Character{bytes[0], 1};
-    const auto these = bytes.first(next.bytes);
     bytes = bytes.subspan(next.bytes);
     if (next.code <= 0x20) {
       space = space || next.code == ' ' || (next.code >= '\t' && next.code <= '\r');
@@ -53,12 +78,7 @@ std::string to_utf8(std::span<const uint8_t> bytes) {
     if (next.code == 0xFFFE || next.code == 0xFFFF) continue;
     if (space && !out.empty()) out += ' ';
     space = false;
-    if (utf8 || next.code < 0x80) {
-      for (const uint8_t byte : these) out += static_cast<char>(byte);
-    } else {
-      out += static_cast<char>(0xC0 | next.code >> 6);
-      out += static_cast<char>(0x80 | (next.code & 0x3F));
-    }
+    append_utf8(out, next.code);
   }
   return out;
 }

@@ -120,6 +120,27 @@ TEST_CASE("bombs: what is declared is limited, and more than is declared is refu
               {.entries = 1, .entry_bytes = 1'000'000, .bytes = 1'000'000, .ratio = 2000});
   CHECK(fs::file_size(folder / "a/zeros") == 1'000'000);
 
+  // Exactly so many times its size, and one byte more.
+  const auto unpacks = [&](size_t bytes, uint64_t ratio) {
+    const TemporaryFolder there;
+    const std::vector<NewArchiveEntry> some = {{"zeros", std::span(zeros).first(bytes)}};
+    try {
+      Archive(write_archive(some), "x").unpack(there / "a", {.ratio = ratio});
+    } catch (const LimitError&) {
+      return false;
+    }
+    return true;
+  };
+  size_t even = 100'000;
+  const auto size_of = [&](size_t bytes) {
+    const std::vector<NewArchiveEntry> some = {{"zeros", std::span(zeros).first(bytes)}};
+    return write_archive(some).size();
+  };
+  while (even % size_of(even) != 0) ++even;
+  REQUIRE(size_of(even + 1) == size_of(even));
+  CHECK(unpacks(even, even / size_of(even)));
+  CHECK_FALSE(unpacks(even + 1, even / size_of(even)));
+
   Bytes lie = write_archive(entries);
   const Bytes declared = {0x40, 0x42, 0x0F, 0x00};  // 1,000,000 in both headers
   for (auto place = lie.begin();

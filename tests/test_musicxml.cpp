@@ -10,6 +10,7 @@
 #include "midi/error.h"
 #include "midi/instrument.h"
 #include "midi/musicxml.h"
+#include "midi/score_file.h"
 #include "midi/smf.h"
 #include "midi/smf_write.h"
 #include "midi/tempo.h"
@@ -594,7 +595,14 @@ TEST_CASE("encodings") {
     CHECK_THROWS_WITH_AS(midi::parse_musicxml(wide, "x"),
                          "x: line 2: UTF-16 with half a character at its end", midi::Error);
   }
-  CHECK(told(parse(named("A", " encoding='KOI8-R'")), 1, "koi8-r"));
+  CHECK(told(parse(named("A", " encoding='KOI8-R'")), 1, "encoding 'koi8-r' read as UTF-8"));
+  const Score windows = parse(named("Gr\xFC\xDF", " encoding='Windows-1252'"));
+  CHECK(metas(windows, midi::meta::track_name) == "0:4772c3bcc39f");
+  CHECK(told(windows, 1, "encoding 'windows-1252' read as ISO 8859-1"));
+  for (const Bytes& start : {Bytes{0, '<', 0, '?'}, Bytes{'<', 0, '?', 0}}) {
+    CHECK_THROWS_WITH_AS(midi::parse_score(start, "x"),
+                         "x: line 1: UTF-16 without a byte order mark is not read", midi::Error);
+  }
 }
 
 TEST_CASE("a DOCTYPE is passed over, with its entities") {
@@ -628,6 +636,21 @@ TEST_CASE("compressed") {
                                   "x.mxl"),
                   midi::Error);
   CHECK_THROWS_AS(midi::parse_mxl(bytes_of(xml), "x.mxl"), midi::Error);
+  const auto one = [&](const std::string& text) {
+    const Bytes a = bytes_of(good), b = bytes_of(text);
+    return midi::write_archive(
+        std::vector<midi::NewArchiveEntry>{{"META-INF/container.xml", a}, {"scores/one.xml", b}});
+  };
+  CHECK(midi::parse_mxl(one(xml), "x.mxl").name == "x.mxl");
+  CHECK_THROWS_WITH_AS(midi::parse_mxl(one("<html/>"), "x.mxl"),
+                       "x.mxl: scores/one.xml: line 1: not MusicXML: it begins with <html>",
+                       midi::Error);
+  // Beyond a mebibyte, a hundred times the archive.
+  const auto padded = [&](size_t bytes) { return one(xml + std::string(bytes - xml.size(), ' ')); };
+  CHECK(notes_of(midi::parse_mxl(padded(size_t{1} << 20), "x.mxl")) == "60:0-1");
+  CHECK_THROWS_WITH_AS(midi::parse_mxl(padded((size_t{1} << 20) + 1), "x.mxl"),
+                       "x.mxl: scores/one.xml: 1048577 bytes, more than 1048576 are not unpacked",
+                       midi::LimitError);
 }
 
 // ---- faults
@@ -642,8 +665,18 @@ TEST_CASE("faults name the file, the line and the reason") {
   CHECK(failure("<score-partwise/>") == "x.musicxml: line 1: no part in the score");
   CHECK(failure(std::string("<a>\n\0</a>", 9)) ==
         "x.musicxml: line 2: a zero byte, which no XML has");
-  CHECK(contains(failure("<score-partwise>\n<part>\n</score-partwise>"),
-                 "x.musicxml: line 2: not well-formed XML"));
+  const auto malformed = [](const std::string& xml, const std::string& why) {
+    CHECK(failure(xml) == "x.musicxml: line 2: not well-formed XML: " + why);
+  };
+  malformed("<score-partwise>\n<part>\n</score-partwise>",
+            "an element without its end tag, or the end tag of another");
+  malformed("<a>\n<b", "a tag that does not end, or without a name");
+  malformed("<a>\n<b c=d/></a>", "an attribute without a quoted value, or there twice");
+  malformed("<a>\n<b c='d' c='e'/></a>", "an attribute without a quoted value, or there twice");
+  malformed("<a>\n<![CDATA[ </a>", "a CDATA section that does not end");
+  malformed("<a>\n<!-- </a>", "a comment that does not end");
+  malformed("<a>\n<? </a>", "an XML declaration that does not end, or out of place");
+  malformed("<a>\n<! ", "markup that does not end");
   CHECK(in_measure("<note><rest/></note>") == at + "<note> without a duration");
   CHECK(in_measure("<note><rest/><duration>1x</duration></note>") ==
         at + "<duration> is '1x', no number that is read");
@@ -659,7 +692,7 @@ TEST_CASE("faults name the file, the line and the reason") {
   CHECK(in_measure(repeat("backward", "times='0'")) == at + "a repeat of '0' times, not 1..1000");
   std::string deep;
   for (int i = 0; i < 5000; ++i) deep += "<a>";
-  CHECK(contains(failure(deep), "not well-formed XML"));
+  CHECK(failure(deep) == "x.musicxml: line 1: elements nested too deep");
 }
 
 TEST_CASE("what is mended or left out is told") {
@@ -676,6 +709,28 @@ TEST_CASE("what is mended or left out is told") {
   std::string many;
   for (int i = 0; i < 300; ++i) many += note("C4", 0);
   CHECK(parse(score({many})).found.size() == midi::kMaxFindings);
+}
+
+TEST_CASE("strict reading refuses what else is told; recovering is tolerant reading") {
+  const auto read = [](const std::string& xml, midi::Reading reading) {
+    return midi::parse_score(bytes_of(xml), "x", reading);
+  };
+  const std::string sound_xml = score({note("C4", 12)});
+  CHECK(notes_of(read(sound_xml, midi::Reading::strict)) == "60:0-1");
+  const std::string mended =
+      "<?xml version='1.0'?>\n" + score({note("C4", 12), "\n" + note("D4", 0), note("E4", 0)});
+  CHECK_THROWS_WITH_AS(read(mended, midi::Reading::strict),
+                       "x: line 3: a note without duration passed over", midi::Error);
+  CHECK(read(mended, midi::Reading::recover).found.size() == 2);
+  CHECK(read(mended, midi::Reading::tolerant).found.size() == 2);
+  const Bytes container =
+      bytes_of("<container><rootfiles><rootfile full-path='a.xml'/></rootfiles></container>");
+  const Bytes inside = bytes_of(mended);
+  const Bytes archive = midi::write_archive(
+      std::vector<midi::NewArchiveEntry>{{"META-INF/container.xml", container}, {"a.xml", inside}});
+  CHECK_THROWS_WITH_AS(midi::parse_score(archive, "x", midi::Reading::strict),
+                       "x: a.xml: line 3: a note without duration passed over", midi::Error);
+  CHECK(midi::parse_score(archive, "x", midi::Reading::recover).found.size() == 2);
 }
 
 TEST_CASE("limits") {
@@ -704,7 +759,9 @@ TEST_CASE("limits") {
   limit(score({note("C4", 999'999'999)}), "1048576 quarter notes");
   limit(score({note("C4", 12'000'000) + repeat("backward", "times='2'"), note("C4", 12'000'000)}),
         "1048576 quarter notes");
-  limit(std::string(midi::kMaxTags + 1, '<'), "tags");
+  std::string tags = "<a>\n";
+  for (size_t i = 0; i < midi::kMaxNodes; ++i) tags += "<b/>";
+  limit(tags, "line 2: more than 3145728 elements, attributes and texts");
   limit(std::string(midi::kMaxFileBytes + 1, ' '), "bytes");
   CHECK(contains(failure(score({note("C4", 12),
                                 "<note><rest/><duration>99999999999999</duration>"

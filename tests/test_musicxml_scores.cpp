@@ -274,7 +274,7 @@ std::vector<bool> octave_shifts(const std::vector<const Element*>& measures) {
 
 void read_written(const std::string& name, const midi::Score& file, Piece& made) {
   std::vector<midi::Finding> list;
-  midi::musicxml::Notices findings(list);
+  midi::musicxml::Notices findings(list, name, midi::Reading::tolerant);
   const auto bytes = midi::read_file(name, midi::kMaxFileBytes);
   const std::string xml = midi::musicxml::utf8_text(bytes, name, findings);
   const auto piece = midi::musicxml::read_piece(xml, name, findings);
