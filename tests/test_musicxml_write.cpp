@@ -270,22 +270,44 @@ TEST_CASE("several instruments, drums among them") {
   check_round_trip(music);
 }
 
-TEST_CASE("the lowest pitches, an octave higher; the highest beside them are refused") {
-  MadeUpScore made(1);
-  made.key(0, 7, false);
-  for (int i = 0; i < 120; ++i) made.notes({{i, i + 1, i}});
-  const GridScore music = quantise(made.score());
-  CHECK(read_back(music).notes == expected(music));
-  check_round_trip(music);
-  made.notes({{0, 1, 120}});
-  CHECK_THROWS_WITH_AS(write_musicxml(quantise(made.score())),
-                       "made up: pitches 0 to 120 in one part: MusicXML has ten octaves", Error);
-  MadeUpScore high(1);
-  for (int i = 12; i < 128; ++i) high.notes({{i, i + 1, i}});
-  high.key(0, -7, true);
-  const GridScore above = quantise(high.score());
-  CHECK(read_back(above).notes == expected(above));
-  check_round_trip(above);
+TEST_CASE("every pitch that MIDI has, in any key, in one part") {
+  // A piano's, divided at middle C; a flute's, whose one staff would not do; and two hands of such.
+  for (const int program : {0, 73}) {
+    for (const int tracks : {1, 2}) {
+      for (const int fifths : {-7, 0, 7}) {
+        CAPTURE(program);
+        CAPTURE(tracks);
+        CAPTURE(fifths);
+        MadeUpScore made(1);
+        for (int track = 0; track < tracks; ++track) {
+          made.channel(0, EventKind::program, 0, program, 0, track).key(0, fifths, true, track);
+          for (const int pitch : {0, 60, 127})
+            made.notes({{0, 1, pitch, 80 + track, track}, {3, 6, pitch, 80 + track, track}});
+          for (int i = 0; i < 128; ++i) made.notes({{10 + i, 11 + i, i, 90 + track, track}});
+        }
+        const GridScore music = quantise(made.score());
+        REQUIRE(music.parts.size() == 1);
+        CHECK(notes_in(music) == 134 * static_cast<size_t>(tracks));
+        CHECK(read_back(music).notes == expected(music));
+        check_round_trip(music);
+      }
+    }
+  }
+}
+
+TEST_CASE("an octave higher is what needs it, and no more") {
+  const auto transposed = [](const std::vector<int>& pitches, int program) {
+    MadeUpScore made(1);
+    made.channel(0, EventKind::program, 0, program, 0);
+    for (const int pitch : pitches) made.notes({{0, 1, pitch}});
+    const std::string text = write_musicxml(quantise(made.score()));
+    const size_t found = text.find("<transpose");
+    return found == std::string::npos ? "" : text.substr(found, text.find('>', found) - found);
+  };
+  CHECK(transposed({12, 60, 127}, 73).empty());
+  CHECK(transposed({11, 60, 118}, 73) == "<transpose");
+  CHECK(transposed({11, 60, 119}, 73) == "<transpose number=\"2\"");
+  CHECK(transposed({11, 60}, 0) == "<transpose number=\"2\"");
 }
 
 TEST_CASE("nothing is a bar of rest") {
