@@ -396,6 +396,33 @@ TEST_CASE("performances of MAESTRO: written, read, the same") {
   check_folder(shared("maestro100"), 12, 100, 10);
 }
 
+TEST_CASE("scores: on the grid, written, read and on the grid again, the same") {
+  ETUDE_NEEDS_SHARED("scores");
+  size_t files = 0;
+  for (const auto& entry : fs::directory_iterator(shared("scores"))) {
+    if (entry.path().extension() != ".musicxml") continue;
+    CAPTURE(entry.path().string());
+    ++files;
+    const GridScore music = quantise(read_score(entry.path()));
+    const Score score = parse_musicxml(bytes_of(write_musicxml(music)), "again");
+    const GridScore again = quantise(score, {.grid = music.grid});
+    CHECK(again.moved == Quarters());
+    CHECK(played(to_score(again)) == played(to_score(music)));
+    CHECK(again.title == music.title);
+    const auto bar = [](const Bar& b) { return std::tuple(b.start, b.end, b.meter.beats); };
+    const auto bars = bars_of(music), bars_again = bars_of(again);
+    CHECK(std::ranges::equal(bars, bars_again, {}, bar, bar));
+    const auto tempo = [](const TempoChange& t) { return std::tuple(t.tick, t.tempo); };
+    CHECK(std::ranges::equal(music.tempi, again.tempi, {}, tempo, tempo));
+    REQUIRE(again.parts.size() == music.parts.size());
+    for (size_t i = 0; i < music.parts.size(); ++i) {
+      CHECK(again.parts[i].program == music.parts[i].program);
+      CHECK(again.parts[i].keys[0].key == music.parts[i].keys[0].key);
+    }
+  }
+  CHECK(files > 0);
+}
+
 TEST_CASE("a composed piece opens on its own grid") {
   std::mt19937_64 random(3);
   std::vector<PitchSet> columns(200);
