@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string>
 #include <tuple>
@@ -53,10 +54,17 @@ Sounds sounds_of(const midi::GridScore& music) {
   return sounds;
 }
 
+// The reader takes six decimals of a number: below 11 quarters a minute they tell microseconds no
+// more.
+int as_read(int tempo) {
+  const double per_minute = std::floor(6e13 / tempo + 1e-6) / 1e6;
+  return static_cast<int>(std::min(std::lround(6e7 / per_minute), (1L << 24) - 1));
+}
+
 Changes<int> tempi_of(const midi::GridScore& music, midi::Ticks end) {
   std::map<midi::Ticks, int> tempi;
   for (const midi::TempoChange& change : music.tempi)
-    if (change.tick <= end) tempi[change.tick] = change.tempo;
+    if (change.tick <= end) tempi[change.tick] = as_read(change.tempo);
   return changes(tempi);
 }
 
