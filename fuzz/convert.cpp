@@ -54,11 +54,9 @@ Sounds sounds_of(const midi::GridScore& music) {
   return sounds;
 }
 
-// The reader takes six decimals of a number: below 11 quarters a minute they tell microseconds no
-// more.
+// As six decimals tell it.
 int as_read(int tempo) {
-  const double per_minute = std::floor(6e13 / tempo + 1e-6) / 1e6;
-  return static_cast<int>(std::min(std::lround(6e7 / per_minute), (1L << 24) - 1));
+  return static_cast<int>(std::lround(6e7 / (std::round(6e7 / tempo * 1e6) / 1e6)));
 }
 
 Changes<int> tempi_of(const midi::GridScore& music, midi::Ticks end) {

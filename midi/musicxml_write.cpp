@@ -388,7 +388,7 @@ class PartWriter {
       xml_.put("beat-unit", "quarter");
       xml_.put("per-minute", fmt::format("{}", std::round(per_minute * 100) / 100));
     }
-    xml_.open("sound").with("tempo", per_minute);
+    xml_.open("sound").with("tempo", std::round(per_minute * 1e6) / 1e6);
   }
 
   void pedal() {

@@ -216,6 +216,14 @@ TEST_CASE("tempi are where they were and what they were") {
   for (const Event& event : again.tracks[0].events)
     if (const int tempo = tempo_of(again, event)) tempi.push_back(tempo);
   CHECK(tempi == std::vector{869'565, 400'001, 1, 500'000});
+  // The slowest that MIDI has.
+  MadeUpScore slow(1);
+  slow.notes({{0, 1, 60}}).tempo(0, 0xFFFFFF);
+  const Score slowest = parse_musicxml(bytes_of(write_musicxml(quantise(slow.score()))), "slowest");
+  CHECK(slowest.found.empty());
+  CHECK(std::ranges::any_of(slowest.tracks[0].events, [&](const Event& event) {
+    return tempo_of(slowest, event) == 0xFFFFFF;
+  }));
 }
 
 TEST_CASE("every velocity comes back") {
