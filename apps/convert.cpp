@@ -8,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/data_options.h"
+#include "apps/findings.h"
 #include "apps/messages.h"
 #include "apps/reading_options.h"
 #include "apps/report/roll_svg.h"
@@ -47,11 +48,10 @@ struct Options {
 enum class Kind { score, roll_text, roll_picture };
 
 Kind kind_of(const fs::path& path) {
-  const std::string extension = CLI::detail::to_lower(path.extension().string());
+  if (midi::kind_of(path)) return Kind::score;
+  const std::string extension = midi::lower_extension(path);
   if (extension == ".txt") return Kind::roll_text;
   if (extension == ".svg") return Kind::roll_picture;
-  for (const char* known : {".mid", ".midi", ".musicxml", ".xml", ".mxl"})
-    if (extension == known) return Kind::score;
   throw CLI::ValidationError(fmt::format(
       "OUT: {}: its name ends with none of .mid, .midi, .musicxml, .xml, .mxl, .txt, .svg",
       path.string()));
@@ -72,13 +72,12 @@ void refuse_idle_options(const Options& o, Kind kind, bool on_grid) {
 void tell_cost(const midi::GridScore& music) {
   if (music.moved != midi::Quarters())
     tell_line(
-        fmt::format("{}: laid on {} columns a quarter note; starts and ends of notes moved by at "
-                    "most {:.3g} of a quarter",
-                    music.name, music.grid, music.moved.value()));
+        fmt::format("{}: laid on {} a quarter note; starts and ends of notes moved by at most "
+                    "{:.3g} of a quarter",
+                    music.name, many(music.grid, "column"), music.moved.value()));
   if (music.merged > 0)
-    tell_line(
-        fmt::format("{}: {} notes struck while their pitch sounds: one ends where the next begins",
-                    music.name, music.merged));
+    tell_line(fmt::format("{}: {} struck while the pitch sounds: one ends where the next begins",
+                          music.name, many(music.merged, "note")));
 }
 
 void write_roll(const Options& o, const midi::Score& score, Kind kind) {
@@ -86,7 +85,7 @@ void write_roll(const Options& o, const midi::Score& score, Kind kind) {
   const std::string title = o.title.empty() ? o.in.stem().string() : o.title;
   midi::write_file_atomically(
       o.out, kind == Kind::roll_text ? midi::roll_text(roll) : report::roll_svg(roll, title));
-  fmt::print("{}: {} columns\n", o.out.string(), roll.columns());
+  fmt::print("{}: {}\n", o.out.string(), many(roll.columns(), "column"));
 }
 
 void run(const Options& o) {
@@ -95,6 +94,7 @@ void run(const Options& o) {
   const bool on_grid = notation || !o.grid.empty();
   refuse_idle_options(o, kind, on_grid);
   midi::Score score = midi::read_score(o.in, o.reading.reading());
+  tell_findings(score);
   if (on_grid) {
     midi::GridOptions options;
     if (!o.grid.empty() && o.grid != "auto") options.grid = std::stoi(o.grid);
@@ -104,15 +104,15 @@ void run(const Options& o) {
     tell_cost(music);
     if (kind == Kind::score) {
       midi::write_score(o.out, music);
-      fmt::print("{}: {} columns a quarter note, {} bars\n", o.out.string(), music.grid,
-                 midi::bars_of(music).size());
+      fmt::print("{}: {} a quarter note, {}\n", o.out.string(), many(music.grid, "column"),
+                 many(midi::bars_of(music).size(), "bar"));
       return;
     }
     score = midi::to_score(music);
   }
   if (kind == Kind::score) {
     midi::write_score(o.out, score);
-    fmt::print("{}: {} notes\n", o.out.string(), score.note_ons());
+    fmt::print("{}: {}\n", o.out.string(), many(score.note_ons(), "note"));
   } else {
     write_roll(o, score, kind);
   }

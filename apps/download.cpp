@@ -56,7 +56,10 @@ class PartFile {
     if (fd_ < 0) fail();
     if (size_ == 0) begin({});
   }
-  ~PartFile() { ::close(fd_); }
+  ~PartFile() {
+    ::close(fd_);
+    if (size_ == 0) remove_download(path_);  // nothing to go on with
+  }
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;
 
@@ -342,6 +345,8 @@ void download(const std::string& url, const fs::path& part, const DownloadOption
     const uint64_t before = file.size();
     Transfer transfer(url, file, options, stop);
     const std::string why = transfer.run();
+    if (why.empty() && file.size() == 0)
+      throw Error(url + ": nothing came: it is an empty file, or a folder");
     if (why.empty()) return;
     reached = reached || transfer.reached();
     failures = file.size() > before ? 1 : failures + 1;

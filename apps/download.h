@@ -19,8 +19,8 @@ struct DownloadOptions {
 
 // Leaves the whole file at `part`. If one is there of an earlier download that was broken off, only
 // the rest is asked for, provided that the server still has the same file (If-Range; what names
-// it is kept in PART.from). Throws Error naming the URL and the reason; what came stays for the
-// next time, and so it does with Interrupted.
+// it is kept in PART.from). Throws Error naming the URL and the reason, as of a file without a
+// byte; what came stays for the next time, and so it does with Interrupted.
 void download(const std::string& url, const std::filesystem::path& part,
               const DownloadOptions& options, StopRequest& stop);
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/findings.h"
 #include "apps/messages.h"
 #include "apps/reading_options.h"
 #include "midi/error.h"
@@ -46,9 +47,7 @@ int64_t tempo_events(const midi::Score& score) {
 std::vector<std::string> findings(const midi::Score& score) {
   std::vector<std::string> lines;
   for (const auto& list : {score.found, midi::doubtful_notes(score)}) {
-    for (const midi::Finding& finding : list) {
-      lines.push_back(fmt::format("{} {}: {}", score.place_unit, finding.place, finding.what));
-    }
+    for (const midi::Finding& finding : list) lines.push_back(finding_line(score, finding));
   }
   return lines;
 }
@@ -84,9 +83,6 @@ std::string json_line(const midi::Score& score) {
 std::string text(const midi::Score& score) {
   const auto times = midi::end_times(score);
   const midi::Division& division = score.division;
-  const auto many = [](auto n, const char* what) {
-    return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
-  };
   std::string out = fmt::format("{}\n  format {}, ", score.name, score.format);
   if (division.smpte()) {
     out += fmt::format("{} ticks in each of {} frames a second (SMPTE)", division.ticks_per_frame,

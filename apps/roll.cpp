@@ -8,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/data_options.h"
+#include "apps/findings.h"
 #include "apps/messages.h"
 #include "apps/reading_options.h"
 #include "apps/report/roll_svg.h"
@@ -32,6 +33,7 @@ struct Options {
 
 void run(const Options& options) {
   const auto score = midi::read_score(options.file, options.reading.reading());
+  tell_findings(score);
   const auto roll = midi::make_piano_roll(score, options.roll.over({}));
   if (options.svg.empty()) {
     const std::string text = midi::roll_text(roll);
@@ -40,7 +42,7 @@ void run(const Options& options) {
   }
   const std::string title = std::filesystem::path(options.file).stem().string();
   write_file(options.svg, report::roll_svg(roll, title));
-  tell_line(fmt::format("{}: {} columns drawn", options.svg, roll.columns()));
+  tell_line(fmt::format("{}: {} drawn", options.svg, many(roll.columns(), "column")));
 }
 
 }  // namespace

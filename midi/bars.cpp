@@ -19,7 +19,8 @@ Ticks change_after(Ticks start, Meter meter, Ticks next) {
 }  // namespace
 
 std::vector<Bar> bars_of(const GridScore& music) {
-  const size_t limit = kMaxBars / std::max<size_t>(1, music.parts.size());
+  const size_t parts = std::max<size_t>(1, music.parts.size());
+  const size_t limit = kMaxBars / parts;
   const Ticks end = std::max(music.end(), Ticks{1});
   std::vector<Bar> bars;
   Ticks at;
@@ -31,8 +32,8 @@ std::vector<Bar> bars_of(const GridScore& music) {
     const bool cut = !last && stop < end;
     while (at < stop) {
       if (bars.size() == limit)
-        throw LimitError(music.name,
-                         fmt::format("more than {} bars in {} parts", limit, music.parts.size()));
+        throw LimitError(music.name, fmt::format("more than {} bars in {} part{}", limit, parts,
+                                                 parts == 1 ? "" : "s"));
       const Ticks full = at + meter.bar();
       bars.push_back({at, cut ? std::min(full, stop) : full, meter});
       at = bars.back().end;

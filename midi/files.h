@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,5 +22,8 @@ std::vector<uint8_t> read_file(const std::filesystem::path& path, size_t limit);
 // replaced.
 void write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+
+// ".mid" of "Piece.MID": what kind of file a name promises. Letters of ASCII only become small.
+std::string lower_extension(const std::filesystem::path& path);
 
 }  // namespace etude::midi

@@ -4,8 +4,8 @@
 // musicxml_write.h writes it as notation.
 //
 // All positions are ticks of 1/48 of a quarter note, the least common multiple of sixty-fourths and
-// of triplets of thirty-seconds; a grid of N columns a quarter note, N one of kGrids, has a column
-// every 48 / N of them.
+// of triplets of thirty-seconds; a grid of N columns a quarter note, N one of kAutomaticGrids
+// (quantise.h), has a column every 48 / N of them.
 
 #include <cstdint>
 #include <string>

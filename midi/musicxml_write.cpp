@@ -192,27 +192,23 @@ class PartWriter {
       xml_.put("sign", drums_ ? "percussion" : bass ? "F" : "G");
       if (!drums_) xml_.put("line", bass ? 4 : 2);
     }
-    if (raised_ == 0) return;
-    const auto transpose = xml_.open("transpose");
-    xml_.put("diatonic", 0);
-    xml_.put("chromatic", 0);
-    xml_.put("octave-change", -1);
+    for (size_t i = 0; i < staves_.size(); ++i) {
+      if (raised_[i] == 0) continue;
+      auto transpose = xml_.open("transpose");
+      if (staves_.size() > 1) transpose.with("number", i + 1);
+      xml_.put("diatonic", 0);
+      xml_.put("chromatic", 0);
+      xml_.put("octave-change", -1);
+    }
   }
 
   void raise_low_pitches() {
-    int lowest = 127, highest = 0;
-    for (const auto& hand : part_.hands) {
-      for (const Note& note : hand) {
-        lowest = std::min<int>(lowest, note.pitch);
-        highest = std::max<int>(highest, note.pitch);
-      }
+    const auto is_low = [](const Note& note) { return note.pitch < kLowestWritten; };
+    for (const Staff& staff : staves_) {
+      const bool low = std::ranges::any_of(
+          staff.voices, [&](const auto& voice) { return std::ranges::any_of(voice, is_low); });
+      raised_.push_back(low && !drums_ ? 12 : 0);
     }
-    if (drums_ || lowest >= 12) return;
-    if (highest > 119) {
-      throw Error(music_.name, fmt::format("pitches {} to {} in one part: MusicXML has ten octaves",
-                                           lowest, highest));
-    }
-    raised_ = 12;
   }
 
   void keys_on_bars() {
@@ -266,7 +262,7 @@ class PartWriter {
       }
     }
     if (voices.empty()) voices.push_back(symbols_of(bar, {}));
-    find_accidentals(voices, key_at(bar.start));
+    find_accidentals(voices, staff, key_at(bar.start));
     for (size_t voice = 0; voice < voices.size(); ++voice) {
       for (const Symbol& symbol : voices[voice]) {
         const bool silent = symbol.heads.empty();
@@ -279,7 +275,7 @@ class PartWriter {
     }
   }
 
-  void find_accidentals(const std::vector<std::vector<Symbol>>& voices, Key key) {
+  void find_accidentals(const std::vector<std::vector<Symbol>>& voices, size_t staff, Key key) {
     accidentals_.clear();
     if (drums_) return;
     std::vector<const Symbol*> symbols;
@@ -290,15 +286,15 @@ class PartWriter {
     Accidentals accidentals(key);
     for (const Symbol* symbol : symbols) {
       for (const Symbol::Head& head : symbol->heads) {
-        if (!head.tied_from && accidentals.needed(spelling(*head.note)))
+        if (!head.tied_from && accidentals.needed(spelling(*head.note, staff)))
           accidentals_.insert(head.note);
       }
     }
   }
 
   // As written. The lowest C is no B sharp of the octave below.
-  Spelling spelling(const Note& note) const {
-    const int pitch = note.pitch + raised_;
+  Spelling spelling(const Note& note, size_t staff) const {
+    const int pitch = note.pitch + raised_[staff];
     return spell(pitch, pitch > 12 ? key_at(note.start) : Key{});
   }
 
@@ -311,7 +307,7 @@ class PartWriter {
       element.with("dynamics", fmt::format("{:.2f}", head->note->velocity * 100 / 90.0));
     const bool first_of_chord = !head || head == symbol.heads.data();
     if (!first_of_chord) xml_.put("chord");
-    sound(symbol, head);
+    sound(symbol, head, staff);
     xml_.put("duration", symbol.length.count);
     if (head) ties("tie", *head);
     if (head && drums_) xml_.open("instrument").with("id", instrument_id(head->note->pitch));
@@ -319,7 +315,7 @@ class PartWriter {
     if (!symbol.type.empty()) xml_.put("type", symbol.type);
     for (int i = 0; i < symbol.dots; ++i) xml_.put("dot");
     if (head && !head->tied_from && accidentals_.contains(head->note))
-      xml_.put("accidental", accidental_name(spelling(*head->note).alter));
+      xml_.put("accidental", accidental_name(spelling(*head->note, staff).alter));
     if (!symbol.triplet_of.empty()) {
       const auto modification = xml_.open("time-modification");
       xml_.put("actual-notes", 3);
@@ -331,7 +327,7 @@ class PartWriter {
     notations(symbol, head, first_of_chord);
   }
 
-  void sound(const Symbol& symbol, const Symbol::Head* head) {
+  void sound(const Symbol& symbol, const Symbol::Head* head, size_t staff) {
     if (!head) {
       auto rest = xml_.open("rest");
       if (symbol.type.empty()) rest.with("measure", "yes");
@@ -341,7 +337,7 @@ class PartWriter {
       xml_.put("display-step", std::string_view(&place.step, 1));
       xml_.put("display-octave", place.octave);
     } else {
-      const Spelling spelled = spelling(*head->note);
+      const Spelling spelled = spelling(*head->note, staff);
       const auto pitch = xml_.open("pitch");
       xml_.put("step", std::string_view(&spelled.step, 1));
       if (spelled.alter != 0) xml_.put("alter", spelled.alter);
@@ -392,7 +388,7 @@ class PartWriter {
       xml_.put("beat-unit", "quarter");
       xml_.put("per-minute", fmt::format("{}", std::round(per_minute * 100) / 100));
     }
-    xml_.open("sound").with("tempo", per_minute);
+    xml_.open("sound").with("tempo", std::round(per_minute * 1e6) / 1e6);
   }
 
   void pedal() {
@@ -435,8 +431,8 @@ class PartWriter {
   const GridPart& part_;
   const size_t number_;
   const bool drums_;
-  int raised_ = 0;  // semitones
   const std::vector<Staff> staves_;
+  std::vector<int> raised_;                        // semitones, by staff
   std::vector<std::vector<VoiceReader>> readers_;  // by staff and voice
   std::vector<TempoChange> tempi_;
   std::vector<KeyChange> keys_;  // on barlines

@@ -135,9 +135,11 @@ class BarWriter {
       symbol.triplet_ends = end == region.end;
       symbol.triplet_of = third_of(region);
     }
-    for (const Note* note : sounding)
-      symbol.heads.push_back(
-          {note, note->start<symbol.start, note->end> symbol.start + symbol.length});
+    for (const Note* note : sounding) {
+      const bool tied_from = note->start < symbol.start;
+      const bool tied_to = note->end > symbol.start + symbol.length;
+      symbol.heads.push_back({note, tied_from, tied_to});
+    }
     symbols_.push_back(std::move(symbol));
   }
 

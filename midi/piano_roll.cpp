@@ -116,7 +116,7 @@ PianoRoll make_piano_roll(const Score& score, const RollOptions& options) {
   const Columns column{tempo, fs};
   const double end_time = tempo.seconds(instrument.end()).count;
   if (fs * end_time >= static_cast<double>(kMaxColumns) + 1) {
-    throw LimitError(score.name, fmt::format("{:.0f} columns, beyond the limit of {}",
+    throw LimitError(score.name, fmt::format("{:.10g} columns, beyond the limit of {}",
                                              fs * end_time, kMaxColumns));
   }
   const auto columns = static_cast<size_t>(column(instrument.end()));

@@ -63,6 +63,65 @@ int automatic_grid(const std::vector<Instrument>& sources, Rate rate) {
   return kFallbackGrids.front();
 }
 
+// None where it cannot be.
+std::optional<Meter> meter_of(const Score& score, const Event& event) {
+  if (!event.is_meta(meta::time_signature)) return std::nullopt;
+  const auto bytes = score.bytes(event);
+  if (bytes.size() < 2 || bytes[0] == 0 || bytes[1] > 6) return std::nullopt;
+  return Meter{bytes[0], 1 << bytes[1]};
+}
+
+// The first barline at or after the end of a track that begins on a barline at tick 0.
+Ticks barline_after(const Score& score, const Track& track) {
+  const Ticks end = track.events.back().tick;
+  if (end >= kMaxTicks)
+    throw LimitError(score.name, fmt::format("{} ticks long, beyond the limit of {}", end.count,
+                                             kMaxTicks.count));
+  Meter meter;
+  Ticks begin;
+  for (const Event& event : track.events) {
+    const auto other = meter_of(score, event);
+    if (!other) continue;
+    meter = *other;
+    begin = event.tick;
+  }
+  const Rate rate = rate_of(score.division);
+  const auto up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
+  // A bar is above / below ticks.
+  const int64_t above = int64_t{4} * meter.beats * rate.below;
+  const int64_t below = int64_t{meter.beat_type} * rate.above;
+  const int64_t bars = up((end - begin).count * below, above);
+  return begin + Ticks{up(bars * above, below)};
+}
+
+// The tracks of a file of format 2, which are pieces of their own.
+Score one_after_another(const Score& score) {
+  constexpr uint8_t kUsualTempo[] = {0x07, 0xA1, 0x20};  // half a second
+  constexpr uint8_t kUsualMeter[] = {4, 2, 24, 8};
+  Score result = score;
+  Ticks start;
+  for (size_t i = 0; i < score.tracks.size(); ++i) {
+    const auto& events = score.tracks[i].events;
+    if (events.empty()) continue;
+    auto& moved = result.tracks[i].events;
+    moved.clear();
+    if (start > Ticks{}) {
+      Event usual;
+      usual.tick = start;
+      usual.a = meta::set_tempo;
+      result.add(i, usual, kUsualTempo);
+      usual.a = meta::time_signature;
+      result.add(i, usual, kUsualMeter);
+    }
+    for (Event event : events) {
+      event.tick += start;
+      moved.push_back(event);
+    }
+    start += barline_after(score, score.tracks[i]);
+  }
+  return result;
+}
+
 std::span<const uint8_t> bytes_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
@@ -126,8 +185,11 @@ class Quantiser {
     return sources.size() == 1 && !sources[0]->is_drum() && sources[0]->program < 8;
   }
 
+  // Not where one begins when the other is over.
+  bool tracks_are_hands() const { return score_.format != 2; }
+
   // The instruments of each part, in the order of their first.
-  static std::vector<Sources> grouped(const std::vector<Instrument>& all) {
+  std::vector<Sources> grouped(const std::vector<Instrument>& all) const {
     std::vector<Sources> groups;
     for (const Instrument& source : all) {
       const auto group = std::ranges::find_if(groups, [&](const Sources& g) {
@@ -139,7 +201,7 @@ class Quantiser {
         group->push_back(&source);
       }
     }
-    if (groups.size() == 2 && piano(groups[0]) && piano(groups[1]) &&
+    if (tracks_are_hands() && groups.size() == 2 && piano(groups[0]) && piano(groups[1]) &&
         groups[0][0]->track != groups[1][0]->track)
       groups = {{groups[0][0], groups[1][0]}};
     return groups;
@@ -153,7 +215,7 @@ class Quantiser {
       part.name = name_of(*sources[0]);
       std::set<int> tracks;
       for (const Instrument* source : sources) tracks.insert(source->track);
-      const bool by_track = tracks.size() == 2 && part.channel != 9;
+      const bool by_track = tracks_are_hands() && tracks.size() == 2 && part.channel != 9;
       part.hands.resize(by_track ? 2 : 1);
       for (const Instrument* source : sources) {
         auto& hand = part.hands[by_track && source->track != *tracks.begin() ? 1 : 0];
@@ -276,10 +338,8 @@ class Quantiser {
     }
     music_.meters.push_back({{}, {}});
     for (const Event* event : metas(meta::time_signature)) {
-      const auto bytes = score_.bytes(*event);
-      if (bytes.size() < 2 || bytes[0] == 0 || bytes[1] > 6) continue;
-      add(music_.meters, on_grid(event->tick, 1), Meter{bytes[0], 1 << bytes[1]},
-          &MeterChange::meter);
+      if (const auto meter = meter_of(score_, *event))
+        add(music_.meters, on_grid(event->tick, 1), *meter, &MeterChange::meter);
     }
   }
 
@@ -388,6 +448,7 @@ GridScore quantise(const Score& score, const GridOptions& options) {
   if (options.grid != 0 &&
       std::ranges::find(kAutomaticGrids, options.grid) == kAutomaticGrids.end())
     throw std::invalid_argument(fmt::format("a grid of {} columns a quarter note", options.grid));
+  if (score.format == 2) return Quantiser(one_after_another(score), options).music();
   return Quantiser(score, options).music();
 }
 

@@ -51,6 +51,10 @@ std::vector<uint8_t> compressed(const std::string& music) {
   return write_archive(entries);
 }
 
+ScoreKind kind_to_write(const std::filesystem::path& path) {
+  return kind_of(path).value_or(ScoreKind::midi);
+}
+
 }  // namespace
 
 Score parse_score(Bytes bytes, const std::string& name, Reading reading) {
@@ -62,17 +66,17 @@ Score read_score(const std::filesystem::path& path, Reading reading) {
   return parse_score(read_file(path, kMaxFileBytes), path.string(), reading);
 }
 
-ScoreKind kind_of(const std::filesystem::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+std::optional<ScoreKind> kind_of(const std::filesystem::path& path) {
+  const std::string extension = lower_extension(path);
+  if (extension == ".mid" || extension == ".midi") return ScoreKind::midi;
+  if (extension == ".musicxml" || extension == ".xml") return ScoreKind::musicxml;
   if (extension == ".mxl") return ScoreKind::compressed_musicxml;
-  return extension == ".musicxml" || extension == ".xml" ? ScoreKind::musicxml : ScoreKind::midi;
+  return std::nullopt;
 }
 
 void write_score(const std::filesystem::path& path, const Score& score,
                  const GridOptions& options) {
-  if (kind_of(path) == ScoreKind::midi) {
+  if (kind_to_write(path) == ScoreKind::midi) {
     write_file_atomically(path, write_smf(score));
   } else {
     write_score(path, quantise(score, options));
@@ -80,7 +84,7 @@ void write_score(const std::filesystem::path& path, const Score& score,
 }
 
 void write_score(const std::filesystem::path& path, const GridScore& music) {
-  switch (kind_of(path)) {
+  switch (kind_to_write(path)) {
     case ScoreKind::midi:
       return write_file_atomically(path, write_smf(to_score(music)));
     case ScoreKind::musicxml:

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -23,11 +24,11 @@ Score parse_score(std::span<const uint8_t> bytes, const std::string& name,
 
 enum class ScoreKind { midi, musicxml, compressed_musicxml };
 
-// By the name's extension, in letters of either case: .musicxml and .xml, .mxl; else MIDI.
-ScoreKind kind_of(const std::filesystem::path& path);
+// By the name's extension, in letters of either case: .mid and .midi, .musicxml and .xml, .mxl.
+std::optional<ScoreKind> kind_of(const std::filesystem::path& path);
 
-// Atomically (files.h), as the name says. MIDI is written event by event; notation by quantise with
-// the options.
+// Atomically (files.h), as the name says; MIDI where it says nothing. MIDI is written event by
+// event; notation by quantise with the options.
 void write_score(const std::filesystem::path& path, const Score& score,
                  const GridOptions& options = {});
 // The notes on their grid, as MIDI too.

@@ -10,7 +10,9 @@
 #include <unordered_map>
 
 #include "midi/error.h"
+#include "midi/files.h"
 #include "midi/maestro.h"
+#include "midi/score_file.h"
 
 namespace etude::midi {
 namespace {
@@ -18,12 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Not .xml, which may be anything.
-bool is_score(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) c = 'A' <= c && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return extension == ".mid" || extension == ".midi" || extension == ".musicxml" ||
-         extension == ".mxl";
-}
+bool is_score(const fs::path& path) { return kind_of(path) && lower_extension(path) != ".xml"; }
 
 void keep_split(std::vector<TableRow>& rows, const std::string& split, const std::string& name) {
   if (split.empty()) return;

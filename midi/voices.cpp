@@ -73,13 +73,28 @@ bool is_low(const std::vector<Note>& notes, bool otherwise) {
   return sum < 0;
 }
 
+bool fits_octaves(const std::vector<Note>& notes) {
+  if (notes.empty()) return true;
+  const auto [low, high] = std::ranges::minmax(notes, {}, &Note::pitch);
+  return low.pitch >= kLowestWritten || high.pitch <= kHighestRaised;
+}
+
 }  // namespace
 
 std::vector<Staff> staves_of(const GridPart& part) {
   const bool divide = part.two_staves && part.hands.size() == 1;
   const auto hands = divide ? divided(part.hands[0]) : part.hands;
   std::vector<Staff> staves;
-  for (const auto& hand : hands) staves.push_back({is_low(hand, !staves.empty()), voices_of(hand)});
+  const auto add = [&](const std::vector<Note>& notes) {
+    staves.push_back({is_low(notes, !staves.empty()), voices_of(notes)});
+  };
+  for (const auto& hand : hands) {
+    if (part.channel == 9 || fits_octaves(hand)) {
+      add(hand);
+    } else {
+      for (const auto& half : divided(hand)) add(half);
+    }
+  }
   return staves;
 }
 

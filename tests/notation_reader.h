@@ -115,8 +115,10 @@ class NotationReader {
     if (bar_ == 0) expect(number(element, "divisions") == 48, "divisions");
     if (bar_ == 0) {
       staves_ = number(element, "staves", 1);
-      const auto* transpose = element.FirstChildElement("transpose");
-      octaves_ = transpose ? number(*transpose, "octave-change") : 0;
+      octaves_.clear();
+      for (const auto* e = element.FirstChildElement("transpose"); e;
+           e = e->NextSiblingElement("transpose"))
+        octaves_[e->IntAttribute("number", 1)] = number(*e, "octave-change");
     }
     if (const auto* time = element.FirstChildElement("time"))
       bar_length_ = int64_t{192} * number(*time, "beats") / number(*time, "beat-type");
@@ -222,7 +224,7 @@ class NotationReader {
   }
 
   void pitched(const Element& element, int staff, int64_t start, int64_t end) {
-    const int pitch = pitch_of(element);
+    const int pitch = pitch_of(element, staff);
     bool from = false, to = false;
     for (const auto* tie = element.FirstChildElement("tie"); tie;
          tie = tie->NextSiblingElement("tie"))
@@ -251,12 +253,12 @@ class NotationReader {
     }
   }
 
-  int pitch_of(const Element& element) {
+  int pitch_of(const Element& element, int staff) {
     if (const auto* pitch = element.FirstChildElement("pitch")) {
       const auto step = std::string_view("C D EF G A B").find(text(*pitch, "step"));
       const int octave = number(*pitch, "octave");
       expect(octave >= 0 && octave <= 9, "an octave that MusicXML does not have");
-      return 12 * (octave + octaves_ + 1) + static_cast<int>(step) + number(*pitch, "alter");
+      return 12 * (octave + octaves_[staff] + 1) + static_cast<int>(step) + number(*pitch, "alter");
     }
     // "P1-I37": key 36
     const auto* instrument = element.FirstChildElement("instrument");
@@ -267,7 +269,8 @@ class NotationReader {
 
   tinyxml2::XMLDocument document_;
   ReadNotation read_;
-  int part_ = 0, staves_ = 1, octaves_ = 0;
+  int part_ = 0, staves_ = 1;
+  std::map<int, int> octaves_;  // by staff: by how many what is written there sounds higher
   int64_t bar_ = 0, bar_length_ = 192, at_ = 0, chord_length_ = 0;
   std::map<int, int64_t> filled_;    // by voice: how far the bar is
   std::map<int, int64_t> triplets_;  // by voice: how far the open one is

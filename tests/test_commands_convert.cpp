@@ -98,6 +98,60 @@ TEST_CASE("MIDI is written as it stands, but on a grid if one is given") {
   CHECK(file_text(folder / "d.txt") == file_text(folder / "e.txt"));
 }
 
+TEST_CASE("what the reader mended or passed over is told, the first three of it") {
+  const TemporaryFolder folder;
+  // One note, and `bad` tempo events that say nothing.
+  const auto write = [&](int bad) {
+    MadeUpScore made(480);
+    made.notes({{0, 480, 60}});
+    for (int i = 0; i < bad; ++i) made.tempo(0, 0);
+    return folder.write("bad.mid", midi::write_smf(made.score()));
+  };
+  for (const int bad : {0, 1, 3, 4, 20}) {
+    CAPTURE(bad);
+    const fs::path in = write(bad);
+    const std::string name = "etude: " + in.string() + ": ";
+    for (const std::string& command :
+         {convert(in, folder / "a.mid"), convert(in, folder / "a.musicxml"),
+          convert(in, folder / "a.txt"), "roll " + quoted(in)}) {
+      const Result result = run(folder, command);
+      CHECK(result.status == 0);
+      CHECK(std::count(result.err.begin(), result.err.end(), '\n') == std::min(bad, 4));
+      if (bad > 0) CHECK(result.err.starts_with(name + "byte "));
+      if (bad > 0) CHECK(contains(result.err, "tempo event without a usable tempo ignored"));
+      if (bad > 3)
+        CHECK(result.err.ends_with(name + "and " + std::to_string(bad - 3) +
+                                   " more (`etude info` lists them)\n"));
+    }
+  }
+  const auto whole = file_bytes(write_piece(folder, "piece.mid"));
+  const fs::path cut = folder.write("cut.mid", Bytes(whole.begin(), whole.end() - 6));
+  const Result result = run(folder, convert(cut, folder / "b.mid", "--recover"));
+  CHECK(result.status == 0);
+  CHECK(result.err.starts_with("etude: " + cut.string() + ": byte "));
+  CHECK(contains(result.err, ": damage: "));
+  const fs::path notation = folder.write(
+      "odd.xml",
+      "<score-partwise><part-list><score-part id='P'/></part-list><part id='P'><measure>\n"
+      "<attributes><divisions>1</divisions><key><fifths>9</fifths></key></attributes>"
+      "<note><pitch><step>C</step><octave>4</octave></pitch><duration>4</duration></note>"
+      "</measure></part></score-partwise>");
+  CHECK(contains(run(folder, "roll " + quoted(notation)).err, "odd.xml: line 2: a key signature"));
+}
+
+TEST_CASE("one of a thing is not several") {
+  const TemporaryFolder folder;
+  const fs::path in =
+      folder.write("one.mid", midi::write_smf(MadeUpScore(1).notes({{0, 1, 60}}).score()));
+  CHECK(contains(run(folder, convert(in, folder / "a.mid")).out, ": 1 note\n"));
+  CHECK(contains(run(folder, convert(in, folder / "a.mxl")).out,
+                 ": 1 column a quarter note, 1 bar\n"));
+  CHECK(contains(run(folder, convert(in, folder / "a.txt", "--fs 2")).out, ": 1 column\n"));
+  const Result many = run(folder, "roll --fs 1e300 " + quoted(in));
+  check_failure(many, 1, "columns, beyond the limit of ");
+  CHECK(many.err.size() < 300);
+}
+
 TEST_CASE("title, pedal, and the same bytes again") {
   const TemporaryFolder folder;
   const fs::path in = write_piece(folder, "piece.mid");

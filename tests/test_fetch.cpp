@@ -299,7 +299,7 @@ TEST_CASE("answers that are not the file") {
   }
   SUBCASE("an empty file") {
     server.serve({}, "\"empty\"");
-    check_refused(cache.fetch(server.url(), archive), "its sha256 is e3b0c44298fc1c14");
+    check_refused(cache.fetch(server.url(), archive), server.url() + ": nothing came");
     CHECK(cache.names() == kNothing);
   }
 }
@@ -310,6 +310,14 @@ TEST_CASE("no network") {
   check_refused(result, "etude: http://127.0.0.1:1/maestro.zip: Failed to connect");
   CHECK(contains(result.err, "`etude fetch maestro --from FILE.zip`"));
   CHECK_FALSE(contains(result.err, "trying again"));
+  CHECK(cache.names() == kNothing);
+}
+
+TEST_CASE("a folder is no archive") {
+  const Cache cache;
+  const std::string url = "file://" + cache.folder.path().string();
+  check_refused(cache.fetch(url, maestro_archive()), "etude: " + url + ": ");
+  CHECK(cache.names() == kNothing);
 }
 
 TEST_CASE("archives that are refused, and of which nothing stays") {
@@ -396,7 +404,7 @@ TEST_CASE("a download's own limit, where the server does not say how long the fi
   apps::StopRequest stop;
   const fs::path part = cache.folder / "part";
   CHECK_THROWS_AS(apps::download(server.url(), part, {.title = "x", .limit = 49}, stop), Error);
-  CHECK(fs::file_size(part) == 0);
+  CHECK_FALSE(fs::exists(part));
   apps::download(server.url(), part, {.title = "x", .limit = 1000}, stop);
   CHECK(fs::file_size(part) == 1000);
   apps::remove_download(part);

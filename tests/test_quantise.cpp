@@ -188,6 +188,44 @@ TEST_CASE("tempi and time signatures; what cannot be is passed over") {
   CHECK(music.meters[1].tick == Ticks{144});
 }
 
+TEST_CASE("the pieces of a file of format 2 follow one another") {
+  auto made = MadeUpScore(480);
+  made.tempo(0, 400'000).meter(0, 3, 2).notes({{0, 1920, 60, 80, 0}});  // four quarters: two bars
+  made.notes({{0, 480, 72, 80, 1}, {480, 960, 60, 80, 1}});
+  // Seven eighths and no sixteenth more.
+  made.notes({{0, 1680, 62, 80, 3}}).meta(0, meta::time_signature, {7, 3, 24, 8}, 3);
+  made.notes({{240, 480, 64, 80, 4}}).meta(0, meta::set_tempo, {3, 0, 0}, 4);
+  Score score = made.score();
+  score.format = 2;
+  const GridScore music = quantise(score);
+  REQUIRE(music.parts.size() == 1);
+  REQUIRE(music.parts[0].hands.size() == 1);
+  CHECK(written(music.parts[0].hands[0]) ==
+        Lines{"0-192:60", "288-336:72", "336-384:60", "480-648:62", "672-696:64"});
+  REQUIRE(music.meters.size() == 4);
+  CHECK(music.meters[0].meter == Meter{3, 4});
+  CHECK(music.meters[1].meter == Meter{4, 4});
+  CHECK(music.meters[1].tick == Ticks{288});
+  CHECK(music.meters[2].meter == Meter{7, 8});
+  CHECK(music.meters[2].tick == Ticks{480});
+  CHECK(music.meters[3].tick == Ticks{648});
+  REQUIRE(music.tempi.size() == 3);
+  CHECK(music.tempi[1].tick == Ticks{288});
+  CHECK(music.tempi[1].tempo == 500'000);
+  CHECK(music.tempi[2].tick == Ticks{648});
+  // As in SMPTE time, of which a quarter is half a second.
+  Score smpte = MadeUpScore().notes({{0, 300, 60, 80, 0}, {0, 500, 62, 80, 1}}).score();
+  smpte.division = {.ticks_per_quarter = 0, .frame_code = 25, .ticks_per_frame = 40};
+  smpte.format = 2;
+  CHECK(written(quantise(smpte, {.grid = 1}).parts[0].hands[0]) == Lines{"0-48:60", "192-240:62"});
+  // Too long together.
+  Score longer =
+      MadeUpScore(480).notes({{0, 6'000'000, 60, 80, 0}, {0, 6'000'000, 62, 80, 1}}).score();
+  CHECK(quantise(longer).end() == Ticks{600'000});
+  longer.format = 2;
+  CHECK_THROWS_AS(quantise(longer), LimitError);
+}
+
 TEST_CASE("the pedal beside the notes, in them, or forgotten") {
   auto made = MadeUpScore(4).notes({{0, 4, 60}, {16, 20, 62}});
   made.pedal(0, true).pedal(8, false).pedal(8, true).pedal(12, false).pedal(13, true).pedal(13,
