@@ -12,9 +12,9 @@
 // * Instruments of one channel and program are one part. A part of two tracks has a hand in each,
 //   the upper being the one with the higher mean pitch; so have two tracks with a piano each
 //   (programs 0 to 7) and nothing beside them.
-// * The tracks of a file of format 2, which are pieces of their own, follow one another: each begins
-//   on the first barline at or after the end of the one before, at 120 a minute and in 4/4 if it
-//   says nothing else. They are no hands.
+// * The tracks of a file of format 2, which are pieces of their own, follow one another: each
+//   begins on the first barline at or after the end of the one before, at 120 a minute and in 4/4
+//   if it says nothing else. They are no hands.
 // * Key signatures are those of a part's own tracks, else those of all tracks, else one is
 //   estimated (key.h). Tempi and time signatures are those of all tracks; what cannot be (tempo 0,
 //   0 beats, beats of less than a sixty-fourth) is passed over.

@@ -1,7 +1,7 @@
 #pragma once
 
-// Standard MIDI Files to Score: formats 0, 1, 2 (another number is kept, and means 1), ticks and SMPTE
-// division, running status, system exclusive and all meta events. Every event is kept.
+// Standard MIDI Files to Score: formats 0, 1, 2 (another number is kept, and means 1), ticks and
+// SMPTE division, running status, system exclusive and all meta events. Every event is kept.
 //
 // Three ways to read; docs/midi.md has a line for each deviation.
 //   strict    what the specification does not have is an Error. So are overlapping notes, notes
