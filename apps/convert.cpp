@@ -32,7 +32,7 @@ constexpr const char* kExamples =
   .txt .svg       a piano roll as text or picture, as `etude roll` has it
 
 Examples:
-  etude convert piece.mid piece.musicxml            on the coarsest grid that has every note, else on sixteenths
+  etude convert piece.mid piece.musicxml            laid on a grid: docs/midi.md
   etude convert piece.mid piece.mxl --grid 12       sixteenths and triplets of eighths
   etude convert performance.mid score.mxl --pedal extend --title "Prelude"
   etude convert score.mxl piece.mid)";
