@@ -69,7 +69,7 @@ void check_enough(const fs::path& path, const std::vector<Piece>& pieces, const 
       !is_table(path)) {
     throw Error(path.string(), dataset.skipped[0].reason);
   }
-  if (pieces.empty()) throw Error(path.string(), "no MIDI file that can be used" + first());
+  if (pieces.empty()) throw Error(path.string(), "no file that can be used" + first());
   if (options.sample > 0 && pieces.size() < static_cast<size_t>(options.sample)) {
     throw Error(path.string(), fmt::format("a sample of {} songs is wanted, there are {}{}",
                                            options.sample, pieces.size(), first()));

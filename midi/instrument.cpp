@@ -252,11 +252,12 @@ std::vector<Finding> doubtful_notes(const Score& score) {
   std::vector<Finding> found;
   const auto tell = [&](const Places& places, Deviation kind, const char* what) {
     if (places.count == 0) return;
-    found.push_back({kind, places.first, fmt::format("{} {}, the first here", places.count, what)});
+    const std::string more = places.count == 1 ? "" : fmt::format(" ({} in all)", places.count);
+    found.push_back({kind, places.first, what + more});
   };
-  tell(overlapping, Deviation::overlapping_notes, "notes struck while they sound");
-  tell(unclosed, Deviation::unclosed_note, "notes never closed");
-  tell(empty, Deviation::zero_length_note, "notes closed on the tick on which they began");
+  tell(overlapping, Deviation::overlapping_notes, "a note struck while it sounds");
+  tell(unclosed, Deviation::unclosed_note, "a note never closed");
+  tell(empty, Deviation::zero_length_note, "a note closed on the tick on which it began");
   return found;
 }
 

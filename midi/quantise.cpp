@@ -39,8 +39,8 @@ int64_t columns_needed(const std::vector<Instrument>& sources, Rate rate) {
   return rate.below / common;
 }
 
-// Whether nine of ten onsets lie near a column: within a hundredth of a quarter note.
-bool fits_onsets(const std::vector<Instrument>& sources, Rate rate, int grid) {
+// The share of onsets that lie near a column: within a hundredth of a quarter note.
+double share_on(const std::vector<Instrument>& sources, Rate rate, int grid) {
   size_t near = 0, all = 0;
   for (const Instrument& source : sources) {
     for (const Note& note : source.notes) {
@@ -49,7 +49,7 @@ bool fits_onsets(const std::vector<Instrument>& sources, Rate rate, int grid) {
       ++all;
     }
   }
-  return near * 10 >= all * 9;
+  return all == 0 ? 0 : static_cast<double>(near) / static_cast<double>(all);
 }
 
 int automatic_grid(const std::vector<Instrument>& sources, Rate rate) {
@@ -57,10 +57,13 @@ int automatic_grid(const std::vector<Instrument>& sources, Rate rate) {
   for (const int grid : kAutomaticGrids) {
     if (grid % needed == 0) return grid;
   }
-  for (const int grid : kFallbackGrids) {
-    if (fits_onsets(sources, rate, grid)) return grid;
-  }
-  return kFallbackGrids.front();
+  std::array<double, kFallbackGrids.size()> shares;
+  std::ranges::transform(kFallbackGrids, shares.begin(),
+                         [&](int grid) { return share_on(sources, rate, grid); });
+  const double best = std::ranges::max(shares);
+  if (best < 0.9) return kFallbackGrids.front();  // a performance
+  const auto* first = std::ranges::find_if(shares, [&](double s) { return s >= best - 0.02; });
+  return kFallbackGrids[static_cast<size_t>(first - shares.begin())];
 }
 
 // None where it cannot be.

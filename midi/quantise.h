@@ -4,8 +4,9 @@
 //
 // * Onsets and ends go to the nearest column, later ones of two equally near; no note is shorter
 //   than a column. Without a grid given: the first of kAutomaticGrids on which every onset and end
-//   lies already; else the first of kFallbackGrids on which nine of ten onsets nearly do, as in a
-//   score with grace notes or shortened ends; else sixteenths, as for a performance.
+//   lies already; else, where nine of ten onsets lie near a column of one of kFallbackGrids, as in
+//   a score with grace notes or shortened ends, the first that has hardly fewer of them than the
+//   best; else sixteenths, as for a performance.
 // * SMPTE time is laid on quarters by seconds, at 120 a minute.
 // * A pitch struck twice on one column in one hand is one note, as long and as loud as the larger;
 //   one struck while it sounds ends the earlier note, and lasts as long as the longer of both.

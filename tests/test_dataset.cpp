@@ -141,7 +141,7 @@ TEST_CASE("nothing to read is an error") {
   folder.write("bad.mid", "");
   CHECK(load("bad.mid") == path + "/bad.mid: byte 0: the file is empty");
   CHECK(load("") == path +
-                        ": no MIDI file that can be used; 1 skipped, the first: bad.mid: byte 0: "
+                        ": no file that can be used; 1 skipped, the first: bad.mid: byte 0: "
                         "the file is empty");
   folder.write("good.mid", piece(60, 9));
   CHECK(load("", {.sample = 2}) == path +

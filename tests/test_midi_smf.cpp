@@ -355,7 +355,7 @@ TEST_CASE("doubtful notes are counted, and refused where the letter counts") {
   const auto found = doubtful_notes(parse_smf(bytes, "x.mid"));
   REQUIRE(found.size() == 3);
   CHECK(found[0].kind == Deviation::overlapping_notes);
-  CHECK(found[0].what == "1 notes struck while they sound, the first here");
+  CHECK(found[0].what == "a note struck while it sounds");
   CHECK(bytes[found[0].place] == 60);
   CHECK(found[0].place == 27);
   CHECK(found[1].kind == Deviation::unclosed_note);
@@ -363,7 +363,7 @@ TEST_CASE("doubtful notes are counted, and refused where the letter counts") {
   CHECK(found[2].kind == Deviation::zero_length_note);
   CHECK(bytes[found[2].place] == 62);
   CHECK(message_of([&] { parse_smf(bytes, "x.mid", Reading::strict); }) ==
-        "x.mid: byte 27: 1 notes struck while they sound, the first here");
+        "x.mid: byte 27: a note struck while it sounds");
 }
 
 TEST_CASE("damage, when asked, costs only what follows it in its track") {
