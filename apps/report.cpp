@@ -54,7 +54,8 @@ report::Piece read_piece(const fs::path& path, const std::string& model, double 
   report::Piece piece{
       model, path.filename().string(), report::roll_svg(roll, path.stem().string()), {}};
   const auto tempo = midi::TempoMap::of_track(score, 0);
-  for (const midi::Note& note : midi::instruments(score).front().notes)
+  const auto instruments = midi::instruments(score);
+  for (const midi::Note& note : instruments.front().notes)
     piece.notes.push_back({tempo.seconds(note.start), tempo.seconds(note.end), note.pitch});
   std::ranges::stable_sort(piece.notes, {}, &report::PlayedNote::start);
   return piece;

@@ -388,7 +388,8 @@ class PartWriter {
       xml_.put("beat-unit", "quarter");
       xml_.put("per-minute", fmt::format("{}", std::round(per_minute * 100) / 100));
     }
-    xml_.open("sound").with("tempo", std::round(per_minute * 1e6) / 1e6);
+    const double parts = per_minute < 1e5 ? 1e6 : 1e3;  // twelve digits at most: all are read
+    xml_.open("sound").with("tempo", std::round(per_minute * parts) / parts);
   }
 
   void pedal() {

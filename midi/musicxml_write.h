@@ -10,9 +10,8 @@
 // * Every note is there: merged over its ties it has the pitch, the start and the length it had.
 // * A note has its velocity as `dynamics`, in percent of 90 to two decimals, which is enough to
 //   have it back.
-// * Each tempo is <sound tempo> to six decimals, which is exact above 8 a minute, and a metronome
-// mark rounded to hundredths. What is beyond
-//   the last bar is not written.
+// * Each tempo is <sound tempo> to six decimals (three above 100,000), which is exact above 8 a
+//   minute, and a metronome mark rounded to hundredths. What is beyond the last bar is not written.
 // * A key signature holds from the barline nearest to it on.
 // * Pedal changes are <pedal> below the lowest staff.
 // * Channel 10 is one staff of unpitched notes, each with the key that sounds as <midi-unpitched>.
