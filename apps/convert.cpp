@@ -93,7 +93,7 @@ void run(const Options& o) {
   const bool notation = kind == Kind::score && midi::kind_of(o.out) != midi::ScoreKind::midi;
   const bool on_grid = notation || !o.grid.empty();
   refuse_idle_options(o, kind, on_grid);
-  midi::Score score = midi::read_score(o.in, o.reading.reading());
+  midi::Score score = read_score(o.in, o.reading);
   tell_findings(score);
   if (on_grid) {
     midi::GridOptions options;

@@ -27,6 +27,7 @@ model draws its tokens one by one: softmax at --temperature, then --top-k, then 
 
 Examples:
   etude generate --checkpoint out/triple/model.safetensors --out piece.mid
+  etude generate --checkpoint out/triple/model.safetensors --out piece.musicxml    to open as a score
   etude generate --checkpoint out/triple/model.safetensors --out piece.mid --start-pitch 60 \
     --temperature 0.9 --top-p 0.95 --seed 7
   etude generate --checkpoint out/triple/model.safetensors --out piece.mid --variations 3
@@ -116,6 +117,10 @@ int threads_to_use(const Options& o) {
 }
 
 void generate(const Options& o) {
+  if (!midi::kind_of(o.out))
+    throw CLI::ValidationError(
+        fmt::format("--out: {}: its name ends with none of .mid, .midi, .musicxml, .xml, .mxl",
+                    o.out.string()));
   const OwnedStream stream = o.device.open();
   use_threads(threads_to_use(o));
   Checkpoint checkpoint = read_checkpoint(o.checkpoint);

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -14,6 +16,8 @@
 #include "apps/reading_options.h"
 #include "midi/error.h"
 #include "midi/instrument.h"
+#include "midi/key.h"
+#include "midi/meta_events.h"
 #include "midi/score_file.h"
 #include "midi/tempo.h"
 
@@ -44,6 +48,56 @@ int64_t tempo_events(const midi::Score& score) {
   return count;
 }
 
+// What holds at tick 0.
+struct Beginning {
+  double quarters_per_minute = 120;
+  std::string meter = "4/4", key;  // the key may be unsaid
+};
+
+Beginning beginning_of(const midi::Score& score) {
+  Beginning beginning;
+  for (const midi::Track& track : score.tracks) {
+    for (const midi::Event& event : track.events) {
+      if (event.tick > midi::Ticks{}) break;
+      if (const int tempo = midi::tempo_of(score, event))
+        beginning.quarters_per_minute = 6e7 / tempo;
+      if (const auto meter = midi::meter_of(score, event))
+        beginning.meter = fmt::format("{}/{}", meter->beats, meter->beat_type);
+      if (const auto key = midi::key_of(score, event)) beginning.key = midi::name_of(*key);
+    }
+  }
+  return beginning;
+}
+
+struct TrackNotes {
+  size_t track;
+  std::string name;
+  int64_t notes = 0;
+  int lowest = 127, highest = 0;
+  std::vector<std::string> instruments = {};  // families, in the order of their first notes
+};
+
+// The tracks that have notes.
+std::vector<TrackNotes> track_notes(const midi::Score& score) {
+  std::vector<TrackNotes> all;
+  for (size_t i = 0; i < score.tracks.size(); ++i) {
+    TrackNotes track{i, midi::name_of_track(score, i)};
+    std::array<int, 16> programs{};
+    for (const midi::Event& event : score.tracks[i].events) {
+      if (event.kind == midi::EventKind::program) programs[event.channel] = event.a;
+      if (!event.is_note_on()) continue;
+      ++track.notes;
+      track.lowest = std::min<int>(track.lowest, event.a);
+      track.highest = std::max<int>(track.highest, event.a);
+      const char* family = midi::instrument_family(programs[event.channel], event.channel);
+      if (std::ranges::find(track.instruments, family) == track.instruments.end())
+        track.instruments.emplace_back(family);
+    }
+    if (track.notes > 0) all.push_back(std::move(track));
+  }
+  return all;
+}
+
 std::vector<std::string> findings(const midi::Score& score) {
   std::vector<std::string> lines;
   for (const auto& list : {score.found, midi::doubtful_notes(score)}) {
@@ -70,6 +124,18 @@ std::string json_line(const midi::Score& score) {
   json["tracks"] = score.tracks.size();
   json["notes"] = score.note_ons();
   json["tempo_changes"] = tempo_events(score);
+  const Beginning beginning = beginning_of(score);
+  json["begins"] = {{"quarters_per_minute", beginning.quarters_per_minute},
+                    {"meter", beginning.meter},
+                    {"key", beginning.key.empty() ? Json() : Json(beginning.key)}};
+  for (const TrackNotes& track : track_notes(score)) {
+    json["tracks_with_notes"].push_back({{"track", track.track},
+                                         {"name", track.name},
+                                         {"notes", track.notes},
+                                         {"lowest", track.lowest},
+                                         {"highest", track.highest},
+                                         {"instruments", track.instruments}});
+  }
   json["end_tick"] = score.end_tick().count;
   json["end_time_s"] = times.last_event.count;
   if (times.last_event_by_first_track != times.last_event) {
@@ -94,12 +160,23 @@ std::string text(const midi::Score& score) {
   if (score.tracks.size() != static_cast<size_t>(score.tracks_declared)) {
     out += fmt::format(" ({} declared)", score.tracks_declared);
   }
-  out += fmt::format("\n  {}, {}\n  ends at {:.3f} s (tick {}), last note-off at {:.3f} s\n",
-                     many(score.note_ons(), "note"), many(tempo_events(score), "tempo change"),
+  const Beginning beginning = beginning_of(score);
+  out += fmt::format("\n  {}, {}\n", many(score.note_ons(), "note"),
+                     many(tempo_events(score), "tempo change"));
+  out += fmt::format("  begins at {:.4g} quarter notes a minute, {}{}{}\n",
+                     beginning.quarters_per_minute, beginning.meter,
+                     beginning.key.empty() ? "" : ", ", beginning.key);
+  out += fmt::format("  ends at {:.3f} s (tick {}), last note-off at {:.3f} s\n",
                      times.last_event.count, score.end_tick().count, times.last_note_off.count);
   if (times.last_event_by_first_track != times.last_event) {
     out += fmt::format("  {:.3f} s by the tempo changes of the first track alone\n",
                        times.last_event_by_first_track.count);
+  }
+  for (const TrackNotes& track : track_notes(score)) {
+    out += fmt::format("  track {}{}: {}, pitches {} to {}, {}\n", track.track,
+                       track.name.empty() ? "" : fmt::format(" \"{}\"", track.name),
+                       many(track.notes, "note"), track.lowest, track.highest,
+                       fmt::join(track.instruments, ", "));
   }
   for (const std::string& line : findings(score)) out += fmt::format("  {}\n", line);
   return out;
@@ -111,7 +188,7 @@ void run(const Options& options) {
   std::unique_ptr<midi::Error> last;
   for (const std::string& file : options.files) {
     try {
-      const auto score = midi::read_score(file, options.reading.reading());
+      const auto score = read_score(file, options.reading);
       const std::string report = options.json ? json_line(score) : text(score);
       std::fwrite(report.data(), 1, report.size(), stdout);
     } catch (const midi::Error& error) {

@@ -3,26 +3,20 @@
 // --strict and --recover, of the commands that read one score.
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
-#include "midi/smf.h"
+#include "midi/score.h"
 
 namespace etude::apps {
 
 struct ReadingOptions {
   bool strict = false;
   bool recover = false;
-
-  midi::Reading reading() const {
-    if (strict) return midi::Reading::strict;
-    return recover ? midi::Reading::recover : midi::Reading::tolerant;
-  }
 };
 
-inline void add_reading_options(CLI::App& command, ReadingOptions& options) {
-  auto* strict = command.add_flag("--strict", options.strict,
-                                  "Refuse what the specification does not have (docs/midi.md)");
-  command.add_flag("--recover", options.recover, "Of a damaged MIDI file, take what can be read")
-      ->excludes(strict);
-}
+void add_reading_options(CLI::App& command, ReadingOptions& options);
+
+// As midi::read_score; an Error that --recover would spare says so.
+midi::Score read_score(const std::filesystem::path& path, const ReadingOptions& options);
 
 }  // namespace etude::apps

@@ -32,7 +32,7 @@ struct Options {
 };
 
 void run(const Options& options) {
-  const auto score = midi::read_score(options.file, options.reading.reading());
+  const auto score = read_score(options.file, options.reading);
   tell_findings(score);
   const auto roll = midi::make_piano_roll(score, options.roll.over({}));
   if (options.svg.empty()) {

@@ -58,6 +58,17 @@ Key estimate_key(const std::array<double, 12>& durations) {
   return best;
 }
 
+std::string name_of(Key key) {
+  const int place = key.fifths + (key.minor ? 3 : 0) + 1;  // of the tonic, from F
+  const int alter = floor_divide(place, 7);
+  const char step = kSteps[static_cast<size_t>(place - 7 * alter)];
+  return std::string(1, step) +
+         (alter > 0   ? " sharp"
+          : alter < 0 ? " flat"
+                      : "") +
+         (key.minor ? " minor" : " major");
+}
+
 Spelling spell(int pitch, Key key) {
   // Places on the line of fifths from C, which is 0.
   const int lowest = key.fifths - (key.minor ? 2 : 3);

@@ -3,6 +3,7 @@
 // Keys: which one music is in, and how its pitches are spelled there.
 
 #include <array>
+#include <string>
 
 #include "midi/grid_score.h"
 
@@ -13,6 +14,9 @@ namespace etude::midi {
 // Review 89, 1982) correlates best with how long each pitch class (0: C) sounds. C major where all
 // sound alike.
 Key estimate_key(const std::array<double, 12>& durations);
+
+// "E flat major".
+std::string name_of(Key key);
 
 struct Spelling {
   char step;   // 'A' .. 'G'

@@ -10,6 +10,7 @@
 
 #include "midi/error.h"
 #include "midi/key.h"
+#include "midi/meta_events.h"
 #include "midi/text.h"
 
 namespace etude::midi {
@@ -64,14 +65,6 @@ int automatic_grid(const std::vector<Instrument>& sources, Rate rate) {
   if (best < 0.9) return kFallbackGrids.front();  // a performance
   const auto* first = std::ranges::find_if(shares, [&](double s) { return s >= best - 0.02; });
   return kFallbackGrids[static_cast<size_t>(first - shares.begin())];
-}
-
-// None where it cannot be.
-std::optional<Meter> meter_of(const Score& score, const Event& event) {
-  if (!event.is_meta(meta::time_signature)) return std::nullopt;
-  const auto bytes = score.bytes(event);
-  if (bytes.size() < 2 || bytes[0] == 0 || bytes[1] > 6) return std::nullopt;
-  return Meter{bytes[0], 1 << bytes[1]};
 }
 
 // The first barline at or after the end of a track that begins on a barline at tick 0.
@@ -350,11 +343,7 @@ class Quantiser {
     std::vector<KeyChange> keys;
     for (const int track : tracks) {
       for (const Event& event : score_.tracks[static_cast<size_t>(track)].events) {
-        if (!event.is_meta(meta::key_signature) || event.size < 2) continue;
-        const auto bytes = score_.bytes(event);
-        const int fifths = static_cast<int8_t>(bytes[0]);
-        if (fifths < -7 || fifths > 7 || bytes[1] > 1) continue;
-        keys.push_back({on_grid(event.tick, 1), {fifths, bytes[1] == 1}});
+        if (const auto key = key_of(score_, event)) keys.push_back({on_grid(event.tick, 1), *key});
       }
     }
     std::ranges::stable_sort(keys, {}, &KeyChange::tick);
@@ -396,12 +385,6 @@ class Quantiser {
 
   // --- names
 
-  std::string track_name(int track) const {
-    for (const Event& event : score_.tracks[static_cast<size_t>(track)].events)
-      if (event.is_meta(meta::track_name)) return to_utf8(score_.bytes(event));
-    return {};
-  }
-
   // The first track's name is the piece's, unless that track is one part of several.
   bool first_track_names_piece() const {
     return std::ranges::none_of(tracks_, [&](const auto& t) { return t.contains(0); }) ||
@@ -411,29 +394,17 @@ class Quantiser {
   void title() {
     const bool first = first_track_names_piece();
     music_.title = to_utf8(bytes_of(options_.title));
-    if (music_.title.empty() && first && !score_.tracks.empty()) music_.title = track_name(0);
+    if (music_.title.empty() && first && !score_.tracks.empty())
+      music_.title = name_of_track(score_, 0);
     if (first && tracks_.size() == 1 && tracks_[0].contains(0)) {
       GridPart& part = music_.parts[0];
-      part.name = family(part.program, part.channel);
+      part.name = instrument_family(part.program, part.channel);
     }
   }
 
   std::string name_of(const Instrument& source) const {
-    const std::string name = track_name(source.track);
-    return name.empty() ? family(source.program, source.channel) : name;
-  }
-
-  // Of General MIDI 1.
-  static std::string family(int program, int channel) {
-    constexpr std::array kFamilies = {"Piano",      "Chromatic percussion",
-                                      "Organ",      "Guitar",
-                                      "Bass",       "Strings",
-                                      "Ensemble",   "Brass",
-                                      "Reed",       "Pipe",
-                                      "Lead",       "Pad",
-                                      "Effects",    "Ethnic",
-                                      "Percussion", "Sounds"};
-    return channel == 9 ? "Drums" : kFamilies[static_cast<size_t>(program / 8)];
+    const std::string name = name_of_track(score_, static_cast<size_t>(source.track));
+    return name.empty() ? instrument_family(source.program, source.channel) : name;
   }
 
   const Score& score_;

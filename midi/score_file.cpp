@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "midi/archive.h"
+#include "midi/error.h"
 #include "midi/files.h"
 #include "midi/musicxml.h"
 #include "midi/musicxml_write.h"
@@ -52,7 +53,8 @@ std::vector<uint8_t> compressed(const std::string& music) {
 }
 
 ScoreKind kind_to_write(const std::filesystem::path& path) {
-  return kind_of(path).value_or(ScoreKind::midi);
+  if (const auto kind = kind_of(path)) return *kind;
+  throw Error(path.string(), "its name ends with none of .mid, .midi, .musicxml, .xml, .mxl");
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ enum class ScoreKind { midi, musicxml, compressed_musicxml };
 // By the name's extension, in letters of either case: .mid and .midi, .musicxml and .xml, .mxl.
 std::optional<ScoreKind> kind_of(const std::filesystem::path& path);
 
-// Atomically (files.h), as the name says; MIDI where it says nothing. MIDI is written event by
+// Atomically (files.h), as the name says; an Error where it says nothing. MIDI is written event by
 // event; notation by quantise with the options.
 void write_score(const std::filesystem::path& path, const Score& score,
                  const GridOptions& options = {});

@@ -87,6 +87,7 @@ TEST_CASE("usage: status 2") {
            {"generate --checkpoint x --out y --start-pitch 128", "--start-pitch"},
            {"generate --checkpoint x --out y --start-pitch 60 --primer z", "--primer"},
            {"generate --checkpoint x --out y --variations 0", "--variations"},
+           {"generate --checkpoint x --out y.wav", "y.wav: its name ends with none of .mid"},
            {"generate --checkpoint x --out y --seconds 0", "--seconds"},
            {"evaluate --checkpoint x", "--data"},
            {"forward --checkpoint x", "--tokens"},
@@ -240,9 +241,11 @@ TEST_CASE("places that cannot be written, found before the work") {
   check_fails(folder, train + "/proc/nothing", 1, "/proc/nothing");
   const std::string generate = "generate --checkpoint " + quoted(model) + " --out ";
   check_fails(folder, generate + quoted(folder / "no" / "piece.mid"), 1, "piece.mid");
-  check_fails(folder, generate + quoted(pieces), 1, "pieces");
+  fs::create_directory(folder / "folder.mid");
+  check_fails(folder, generate + quoted(folder / "folder.mid"), 1, "folder.mid");
   CHECK(file_text(file) == "x");
-  CHECK(names_in(folder.path()) == std::vector<std::string>{"file", "model.safetensors", "pieces"});
+  CHECK(names_in(folder.path()) ==
+        std::vector<std::string>{"file", "folder.mid", "model.safetensors", "pieces"});
 }
 
 TEST_CASE("checkpoints: missing, cut, of something else, lying") {

@@ -137,7 +137,8 @@ TEST_CASE("nothing to read is an error") {
     return message_of([&] { load_dataset(name.empty() ? folder.path() : folder / name, options); });
   };
   CHECK(load("none") == path + "/none: no such file or folder");
-  CHECK(load("") == path + ": no MIDI or MusicXML file (.mid, .midi, .musicxml, .mxl) in the folder");
+  CHECK(load("") ==
+        path + ": no MIDI or MusicXML file (.mid, .midi, .musicxml, .mxl) in the folder");
   folder.write("bad.mid", "");
   CHECK(load("bad.mid") == path + "/bad.mid: byte 0: the file is empty");
   CHECK(load("") == path +
@@ -148,8 +149,7 @@ TEST_CASE("nothing to read is an error") {
                                        ": a sample of 2 songs is wanted, there are 1; 1 skipped, "
                                        "the first: bad.mid: byte 0: the file is empty");
   CHECK(load("", {.split = "train"}) == path + ": no MAESTRO table in the folder, so no splits");
-  CHECK(load("good.mid", {.split = "train"}) ==
-        path + "/good.mid: a single piece has no splits");
+  CHECK(load("good.mid", {.split = "train"}) == path + "/good.mid: a single piece has no splits");
   CHECK(load("good.mid", {.fs = 0}).find("above 0") != std::string::npos);
   CHECK(load("good.mid", {.fs = HUGE_VAL}).find("above 0") != std::string::npos);
   CHECK(load("good.mid", {.fs = 1e-9}) ==

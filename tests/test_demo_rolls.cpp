@@ -10,8 +10,8 @@
 
 #include "midi/dataset.h"
 #include "midi/piano_roll.h"
-#include "midi/sha256.h"
 #include "midi/score_file.h"
+#include "midi/sha256.h"
 
 using namespace etude::midi;
 using Json = nlohmann::json;

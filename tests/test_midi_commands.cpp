@@ -16,6 +16,7 @@
 #include "midi/compose.h"
 #include "midi/dataset.h"
 #include "midi/smf_write.h"
+#include "tests/made_up_score.h"
 #include "tests/midi_files.h"
 #include "tests/shared_data.h"
 
@@ -88,6 +89,40 @@ TEST_CASE("info: text, one line of JSON a file, broken files among good ones") {
   CHECK(json["tempo_changes"] == 1);
   CHECK(json["tracks_declared"] == 1);
   CHECK(json["end_time_s"].get<double>() == doctest::Approx(4).epsilon(1e-5));
+}
+
+TEST_CASE("info: how a piece begins, and each track that has notes") {
+  const TemporaryFolder folder;
+  MadeUpScore score;
+  score.meter(0, 6, 3).key(0, -3, true).tempo(0, 600'000).tempo(480, 500'000).name("Bass", 2);
+  score.channel(0, EventKind::program, 3, 33, 0, 2);
+  score.notes({{0, 100, 60, 80, 1}, {100, 200, 72, 80, 1}});
+  score.notes({{0, 100, 30, 80, 2, 3}, {100, 200, 35, 80, 2, 3}, {200, 240, 31, 80, 2, 9}});
+  const auto file = in_quotes(folder.write("a.mid", write_smf(score.score())));
+  const Result result = run(folder, "info " + file);
+  CHECK(result.out.find("begins at 100 quarter notes a minute, 6/8, C minor\n") !=
+        std::string::npos);
+  CHECK(result.out.find("  track 1: 2 notes, pitches 60 to 72, Piano\n"
+                        "  track 2 \"Bass\": 3 notes, pitches 30 to 35, Bass, Drums\n") !=
+        std::string::npos);
+  const Json json = Json::parse(run(folder, "info --json " + file).out);
+  CHECK(json["begins"] ==
+        Json({{"quarters_per_minute", 100.0}, {"meter", "6/8"}, {"key", "C minor"}}));
+  CHECK(json["tracks_with_notes"].size() == 2);
+  CHECK(json["tracks_with_notes"][1]["instruments"] == Json({"Bass", "Drums"}));
+}
+
+TEST_CASE("an error that --recover would spare says so") {
+  const TemporaryFolder folder;
+  Bytes cut = tune(3, 20);
+  cut.resize(cut.size() - 20);
+  const auto file = in_quotes(folder.write("cut.mid", cut));
+  for (const char* command : {"info ", "roll "}) {
+    check_failure(run(folder, command + file), 1, " (--recover takes what can be read)\n");
+    CHECK(run(folder, command + file + " --recover").status == 0);
+  }
+  const auto text = in_quotes(folder.write("text.mid", "no music"));
+  CHECK(run(folder, "info " + text).err.find("--recover") == std::string::npos);
 }
 
 TEST_CASE("info: the figures that the reference expects") {

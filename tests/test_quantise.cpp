@@ -269,6 +269,16 @@ TEST_CASE("keys of known scales") {
   CHECK(estimate_key({1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}) == Key{0, false});
 }
 
+TEST_CASE("names of keys") {
+  CHECK(name_of(Key{0, false}) == "C major");
+  CHECK(name_of(Key{0, true}) == "A minor");
+  CHECK(name_of(Key{-1, false}) == "F major");
+  CHECK(name_of(Key{-3, false}) == "E flat major");
+  CHECK(name_of(Key{-7, false}) == "C flat major");
+  CHECK(name_of(Key{-7, true}) == "A flat minor");
+  CHECK(name_of(Key{7, true}) == "A sharp minor");
+}
+
 TEST_CASE("spelling") {
   CHECK(spelled(60, {0, false}) == "C4");
   CHECK(spelled(61, {0, false}) == "C#4");
