@@ -77,6 +77,12 @@ size_t doctype_end(std::string_view text, size_t at) {
   return std::string_view::npos;
 }
 
+void blank(std::string& text, size_t from, size_t to) {
+  for (size_t i = from; i < to; ++i) {
+    if (text[i] != '\n' && text[i] != '\r') text[i] = ' ';
+  }
+}
+
 // A document type says nothing that this reader needs, and a parser could stumble over what stands
 // in it.
 void blank_doctype(std::string& text, const std::string& name) {
@@ -99,8 +105,24 @@ void blank_doctype(std::string& text, const std::string& name) {
   if (end == std::string::npos) {
     throw Error(name, fmt::format("line {}: the DOCTYPE does not end", line_at(text, at)));
   }
-  for (size_t i = at; i < end; ++i) {
-    if (text[i] != '\n' && text[i] != '\r') text[i] = ' ';
+  blank(text, at, end);
+}
+
+// Processing instructions are for other programs, and the parser takes them for declarations.
+void blank_instructions(std::string& text) {
+  for (size_t at = 0; (at = text.find('<', at)) != std::string::npos;) {
+    const auto rest = std::string_view(text).substr(at);
+    const bool instruction = rest.starts_with("<?");
+    const std::string_view end = instruction                     ? "?>"
+                                 : rest.starts_with("<!--")      ? "-->"
+                                 : rest.starts_with("<![CDATA[") ? "]]>"
+                                                                 : "<";
+    const size_t from = at;
+    at = text.find(end, at);
+    if (at == std::string::npos) return;
+    at += end.size();
+    const bool declaration = rest.starts_with("<?xml") && rest.find_first_of(" \t\r\n") == 5;
+    if (instruction && !declaration) blank(text, from, at);
   }
 }
 
@@ -139,6 +161,7 @@ std::string utf8_text(Bytes bytes, const std::string& name, Notices& found) {
     throw Error(name, fmt::format("line {}: a zero byte, which no XML has", line_at(text, nul)));
   }
   blank_doctype(text, name);
+  blank_instructions(text);
   return text;
 }
 

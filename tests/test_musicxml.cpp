@@ -617,6 +617,17 @@ TEST_CASE("a DOCTYPE is passed over, with its entities") {
   CHECK(failure("<!DOCTYPE a [") == "x.musicxml: line 1: the DOCTYPE does not end");
 }
 
+TEST_CASE("processing instructions are passed over, wherever they stand") {
+  const std::string body =
+      "<?a b?>\n<score-partwise><!-- <? --><?SmartMusic\nmaxVoice=1?><part><measure>" + kTwelve +
+      "<?xml-model x?><note><pitch><step>C</step><![CDATA[<?]]><octave><?in text?>4</octave>"
+      "</pitch><duration>12</duration><?b?></note></measure></part></score-partwise><?c?>";
+  CHECK(notes(body) == "60:0-1");
+  CHECK(notes("<?xml version='1.0'?>" + body) == "60:0-1");
+  CHECK(contains(failure("<score-partwise>\n<?xml version='1.0'?></score-partwise>"), "line 2: "));
+  CHECK(contains(failure("<score-partwise>\n<?a</score-partwise>"), "line 2: "));
+}
+
 TEST_CASE("compressed") {
   const std::string xml = score({note("C4", 12)});
   const auto pack = [&](const std::string& container) {
