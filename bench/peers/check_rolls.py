@@ -3,6 +3,7 @@
 
     check_rolls.py maestro100                      every file at 5, 10 and 100 columns a second, pedal and not
     check_rolls.py maestro100 --write hashes.json  pretty_midi's rolls as SHA-256, for tests/test_midi_golden.cpp
+    check_rolls.py --invented 300                  files of random events: overlaps, bends, pedals, programs, tempi
 
 Files that pretty_midi cannot read, or in which it finds no instrument, are counted: nothing can be compared. Exit
 status 1 if anything differs.
@@ -12,8 +13,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import random
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -66,6 +69,33 @@ def compare(etude: str, path: Path, theirs: dict[str, str]) -> list[str]:
     return faults
 
 
+def invent(path: Path, seed: int) -> None:
+    """Few pitches and channels, short times: notes overlap, end where they begin, stay open."""
+    import mido
+
+    draw = random.Random(seed)
+    kinds = ["note_on"] * 45 + ["note_off"] * 30 + ["pedal"] * 10 + ["bend"] * 5 + ["program"] * 4 + ["tempo"] * 6
+    file = mido.MidiFile(type=draw.choice([0, 1]), ticks_per_beat=draw.choice([24, 96, 220, 384, 480, 1024]))
+    for _ in range(1 if file.type == 0 else draw.randint(1, 4)):
+        file.tracks.append(mido.MidiTrack())
+        for _ in range(draw.randint(0, 400)):
+            kind = draw.choice(kinds)
+            time = draw.choice([0, 0, 0, 1, draw.randint(0, 60), draw.randint(0, 600)])
+            channel = draw.choice([0, 0, 0, 1, 9, draw.randint(0, 15)])
+            if kind == "tempo":
+                file.tracks[-1].append(mido.MetaMessage("set_tempo", tempo=draw.randint(1000, 2_000_000), time=time))
+                continue
+            name, values = {
+                "note_on": ("note_on", {"note": draw.choice([60, 61, draw.randint(0, 127)]), "velocity": draw.choice([0, 1, 64])}),
+                "note_off": ("note_off", {"note": draw.choice([60, 61, draw.randint(0, 127)])}),
+                "pedal": ("control_change", {"control": draw.choice([64, 64, 66]), "value": draw.choice([0, 63, 64, 127])}),
+                "bend": ("pitchwheel", {"pitch": draw.choice([0, -8192, 8191, draw.randint(-8192, 8191)])}),
+                "program": ("program_change", {"program": draw.choice([0, 0, 1, 5])}),
+            }[kind]
+            file.tracks[-1].append(mido.Message(name, channel=channel, time=time, **values))
+    file.save(path)
+
+
 def files_of(paths: list[str]) -> list[Path]:
     files = []
     for path in map(Path, paths):
@@ -76,20 +106,9 @@ def files_of(paths: list[str]) -> list[Path]:
     return files
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="MIDI files, or folders of them")
-    parser.add_argument("--fs", default="5,10,100", help="columns a second (default: %(default)s)")
-    parser.add_argument("--etude", default=str(ETUDE), metavar="PROGRAM")
-    parser.add_argument("--write", metavar="FILE", help="the SHA-256 of each of pretty_midi's rolls")
-    options = parser.parse_args()
-    try:
-        rates = [float(rate) for rate in options.fs.split(",")]
-    except ValueError:
-        parser.error("--fs: numbers joined by commas")
+def check(options: argparse.Namespace, rates: list[float], files: list[Path]) -> int:
     faults: list[str] = []
     hashes: dict[str, dict[str, str]] = {}
-    files = files_of(options.paths)
     rolls = refused = 0
     for number, path in enumerate(files, start=1):
         theirs = their_rolls(path, rates)
@@ -108,6 +127,26 @@ def main() -> int:
     if options.write:
         write_json(options.write, hashes)
     return 1 if faults else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="MIDI files, or folders of them")
+    parser.add_argument("--invented", type=int, default=0, metavar="N", help="so many files of random events as well")
+    parser.add_argument("--fs", default="5,10,100", help="columns a second (default: %(default)s)")
+    parser.add_argument("--etude", default=str(ETUDE), metavar="PROGRAM")
+    parser.add_argument("--write", metavar="FILE", help="the SHA-256 of each of pretty_midi's rolls")
+    options = parser.parse_args()
+    try:
+        rates = [float(rate) for rate in options.fs.split(",")]
+    except ValueError:
+        parser.error("--fs: numbers joined by commas")
+    if not options.paths and not options.invented:
+        parser.error("nothing to compare")
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(options.invented):
+            invent(Path(folder) / f"invented-{seed}.mid", seed)
+        return check(options, rates, files_of(options.paths) + sorted(Path(folder).iterdir()))
 
 
 if __name__ == "__main__":
