@@ -52,9 +52,8 @@ Kind kind_of(const fs::path& path) {
   const std::string extension = midi::lower_extension(path);
   if (extension == ".txt") return Kind::roll_text;
   if (extension == ".svg") return Kind::roll_picture;
-  throw CLI::ValidationError(fmt::format(
-      "OUT: {}: its name ends with none of .mid, .midi, .musicxml, .xml, .mxl, .txt, .svg",
-      path.string()));
+  throw CLI::ValidationError(fmt::format("OUT: {}: its name ends with none of {}, .txt, .svg",
+                                         path.string(), midi::kScoreExtensions));
 }
 
 // An option that would do nothing is a mistake.

@@ -118,9 +118,8 @@ int threads_to_use(const Options& o) {
 
 void generate(const Options& o) {
   if (!midi::kind_of(o.out))
-    throw CLI::ValidationError(
-        fmt::format("--out: {}: its name ends with none of .mid, .midi, .musicxml, .xml, .mxl",
-                    o.out.string()));
+    throw CLI::ValidationError(fmt::format("--out: {}: its name ends with none of {}",
+                                           o.out.string(), midi::kScoreExtensions));
   const OwnedStream stream = o.device.open();
   use_threads(threads_to_use(o));
   Checkpoint checkpoint = read_checkpoint(o.checkpoint);

@@ -4,9 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,23 +52,38 @@ int64_t tempo_events(const midi::Score& score) {
 
 // What holds at tick 0.
 struct Beginning {
-  double quarters_per_minute = 120;
-  std::string meter = "4/4", key;  // the key may be unsaid
+  std::optional<double> quarters_per_minute = 120;  // none in SMPTE time
+  std::string meter = "4/4", key;                   // the key may be unsaid
 };
 
 Beginning beginning_of(const midi::Score& score) {
   Beginning beginning;
+  if (score.division.smpte()) beginning.quarters_per_minute.reset();
   for (const midi::Track& track : score.tracks) {
     for (const midi::Event& event : track.events) {
       if (event.tick > midi::Ticks{}) break;
-      if (const int tempo = midi::tempo_of(score, event))
+      if (const int tempo = midi::tempo_of(score, event); tempo && !score.division.smpte())
         beginning.quarters_per_minute = 6e7 / tempo;
       if (const auto meter = midi::meter_of(score, event))
         beginning.meter = fmt::format("{}/{}", meter->beats, meter->beat_type);
       if (const auto key = midi::key_of(score, event)) beginning.key = midi::name_of(*key);
     }
+    if (score.format == 2) break;  // the others are pieces of their own
   }
   return beginning;
+}
+
+std::string in_words(std::optional<double> quarters_per_minute) {
+  if (!quarters_per_minute) return {};
+  return fmt::format(", {:.{}f} quarter notes a minute", *quarters_per_minute,
+                     *quarters_per_minute == std::round(*quarters_per_minute) ? 0 : 1);
+}
+
+// In quotes, cut at `limit` bytes or a little before.
+std::string in_quotes(const std::string& name, size_t limit = 80) {
+  if (name.size() <= limit) return fmt::format("\"{}\"", name);
+  while ((name[limit] & 0xC0) == 0x80) --limit;  // within a character of UTF-8
+  return fmt::format("\"{}...\"", name.substr(0, limit));
 }
 
 struct TrackNotes {
@@ -125,9 +142,11 @@ std::string json_line(const midi::Score& score) {
   json["notes"] = score.note_ons();
   json["tempo_changes"] = tempo_events(score);
   const Beginning beginning = beginning_of(score);
-  json["begins"] = {{"quarters_per_minute", beginning.quarters_per_minute},
+  const auto tempo = beginning.quarters_per_minute;
+  json["begins"] = {{"quarters_per_minute", tempo ? Json(*tempo) : Json()},
                     {"meter", beginning.meter},
                     {"key", beginning.key.empty() ? Json() : Json(beginning.key)}};
+  json["tracks_with_notes"] = Json::array();
   for (const TrackNotes& track : track_notes(score)) {
     json["tracks_with_notes"].push_back({{"track", track.track},
                                          {"name", track.name},
@@ -163,9 +182,8 @@ std::string text(const midi::Score& score) {
   const Beginning beginning = beginning_of(score);
   out += fmt::format("\n  {}, {}\n", many(score.note_ons(), "note"),
                      many(tempo_events(score), "tempo change"));
-  out += fmt::format("  begins at {:.4g} quarter notes a minute, {}{}{}\n",
-                     beginning.quarters_per_minute, beginning.meter,
-                     beginning.key.empty() ? "" : ", ", beginning.key);
+  out += fmt::format("  begins in {}{}{}{}\n", beginning.meter, beginning.key.empty() ? "" : ", ",
+                     beginning.key, in_words(beginning.quarters_per_minute));
   out += fmt::format("  ends at {:.3f} s (tick {}), last note-off at {:.3f} s\n",
                      times.last_event.count, score.end_tick().count, times.last_note_off.count);
   if (times.last_event_by_first_track != times.last_event) {
@@ -174,7 +192,7 @@ std::string text(const midi::Score& score) {
   }
   for (const TrackNotes& track : track_notes(score)) {
     out += fmt::format("  track {}{}: {}, pitches {} to {}, {}\n", track.track,
-                       track.name.empty() ? "" : fmt::format(" \"{}\"", track.name),
+                       track.name.empty() ? "" : " " + in_quotes(track.name),
                        many(track.notes, "note"), track.lowest, track.highest,
                        fmt::join(track.instruments, ", "));
   }

@@ -5,18 +5,6 @@
 #include "midi/smf.h"
 
 namespace etude::apps {
-namespace {
-
-bool can_be_recovered(const std::filesystem::path& path) {
-  try {
-    midi::read_score(path, midi::Reading::recover);
-    return true;
-  } catch (const midi::Error&) {
-    return false;
-  }
-}
-
-}  // namespace
 
 void add_reading_options(CLI::App& command, ReadingOptions& options) {
   auto* strict = command.add_flag("--strict", options.strict,
@@ -30,8 +18,7 @@ midi::Score read_score(const std::filesystem::path& path, const ReadingOptions& 
   if (options.recover) return midi::read_score(path, midi::Reading::recover);
   try {
     return midi::read_score(path, midi::Reading::tolerant);
-  } catch (const midi::Error& error) {
-    if (!can_be_recovered(path)) throw;
+  } catch (const midi::DamageError& error) {
     throw midi::Error(error.file, error.why + " (--recover takes what can be read)");
   }
 }

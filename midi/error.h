@@ -22,6 +22,11 @@ struct Error : std::runtime_error {
   std::string why;
 };
 
+// Damage of a MIDI file: what Reading::recover (smf.h) passes over.
+struct DamageError : Error {
+  using Error::Error;
+};
+
 // The input may be well formed, but asks for more than this program is willing to hold: a file, a
 // number of events or ticks, a roll beyond the limits of smf.h and piano_roll.h.
 struct LimitError : Error {

@@ -261,4 +261,16 @@ std::vector<Finding> doubtful_notes(const Score& score) {
   return found;
 }
 
+const char* instrument_family(int program, int channel) {
+  constexpr std::array kFamilies = {"Piano",      "Chromatic percussion",
+                                    "Organ",      "Guitar",
+                                    "Bass",       "Strings",
+                                    "Ensemble",   "Brass",
+                                    "Reed",       "Pipe",
+                                    "Lead",       "Pad",
+                                    "Effects",    "Ethnic",
+                                    "Percussion", "Sounds"};
+  return channel == 9 ? "Drums" : kFamilies[static_cast<size_t>(program / 8)];
+}
+
 }  // namespace etude::midi

@@ -53,6 +53,9 @@ std::vector<Note> pedalled_notes(const Instrument& instrument);
 // notes never closed, and notes closed on the tick on which they began.
 std::vector<Finding> doubtful_notes(const Score& score);
 
+// "Piano", "Strings": General MIDI 1's family of a program (from 0), or "Drums" on channel 9.
+const char* instrument_family(int program, int channel);
+
 // The longest score that becomes notes: pretty_midi's limit too.
 inline constexpr Ticks kMaxTicks = {10'000'000};
 

@@ -1,7 +1,5 @@
 #include "midi/meta_events.h"
 
-#include <array>
-
 #include "midi/text.h"
 
 namespace etude::midi {
@@ -26,18 +24,6 @@ std::string name_of_track(const Score& score, size_t track) {
   for (const Event& event : score.tracks[track].events)
     if (event.is_meta(meta::track_name)) return to_utf8(score.bytes(event));
   return {};
-}
-
-const char* instrument_family(int program, int channel) {
-  constexpr std::array kFamilies = {"Piano",      "Chromatic percussion",
-                                    "Organ",      "Guitar",
-                                    "Bass",       "Strings",
-                                    "Ensemble",   "Brass",
-                                    "Reed",       "Pipe",
-                                    "Lead",       "Pad",
-                                    "Effects",    "Ethnic",
-                                    "Percussion", "Sounds"};
-  return channel == 9 ? "Drums" : kFamilies[static_cast<size_t>(program / 8)];
 }
 
 }  // namespace etude::midi

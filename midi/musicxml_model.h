@@ -104,8 +104,8 @@ struct Piece {
   std::vector<int64_t> lengths;  // by measure, in units
 };
 
-// Bytes in any encoding that the reader knows, as UTF-8 without byte order mark, the DOCTYPE and
-// processing instructions blanked out, lines kept.
+// Bytes in any encoding that the reader knows, as UTF-8 without byte order mark, DOCTYPE, comments
+// and processing instructions, lines kept.
 std::string utf8_text(std::span<const uint8_t> bytes, const std::string& name, Notices& found);
 
 // Throws Error naming the line.

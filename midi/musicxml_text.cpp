@@ -62,10 +62,9 @@ size_t doctype_end(std::string_view text, size_t at) {
     if (c == '"' || c == '\'') {
       i = text.find(c, i + 1);
       if (i == std::string_view::npos) return i;
-    } else if (text.substr(i).starts_with("<!--")) {
-      i = text.find("-->", i);
-      if (i == std::string_view::npos) return i;
-      i += 2;
+    } else if (const size_t end = past_special(text, i); end != i) {
+      if (end == std::string_view::npos) return end;
+      i = end - 1;
     } else if (c == '[') {
       ++brackets;
     } else if (c == ']') {
@@ -77,53 +76,62 @@ size_t doctype_end(std::string_view text, size_t at) {
   return std::string_view::npos;
 }
 
-void blank(std::string& text, size_t from, size_t to) {
-  for (size_t i = from; i < to; ++i) {
-    if (text[i] != '\n' && text[i] != '\r') text[i] = ' ';
-  }
-}
-
 // A document type says nothing that this reader needs, and a parser could stumble over what stands
-// in it.
+// in it: made blank. It can only stand before the first element.
 void blank_doctype(std::string& text, const std::string& name) {
-  size_t at = 0;
-  while (true) {
-    at = text.find('<', at);
-    if (at == std::string::npos || at + 1 == text.size()) return;
-    const auto rest = std::string_view(text).substr(at);
-    if (rest.starts_with("<!DOCTYPE")) break;
-    if (rest.starts_with("<!--")) {
-      at = text.find("-->", at);
-    } else if (rest[1] == '?') {
-      at = text.find("?>", at);
-    } else {
-      return;  // the first element: it can only stand before
-    }
-    if (at == std::string::npos) return;
+  size_t at = text.find('<');
+  while (at != std::string::npos && !std::string_view(text).substr(at).starts_with("<!DOCTYPE")) {
+    const size_t end = past_special(text, at);
+    if (end == at || end == std::string::npos) return;
+    at = text.find('<', end);
   }
+  if (at == std::string::npos) return;
   const size_t end = doctype_end(text, at);
   if (end == std::string::npos) {
     throw Error(name, fmt::format("line {}: the DOCTYPE does not end", line_at(text, at)));
   }
-  blank(text, at, end);
+  for (size_t i = at; i < end; ++i) {
+    if (text[i] != '\n' && text[i] != '\r') text[i] = ' ';
+  }
 }
 
-// Processing instructions are for other programs, and the parser takes them for declarations.
-void blank_instructions(std::string& text) {
+bool declares_xml(std::string_view instruction) {
+  return instruction.starts_with("<?xml") && instruction.size() > 5 &&
+         std::string_view(" \t\r\n").find(instruction[5]) != std::string_view::npos;
+}
+
+// A text that comments, processing instructions and CDATA sections divide becomes one, as XML has
+// it: the first two go, the content of the third stays where no character in it has a meaning. (The
+// parser would take instructions for declarations.) Lines are kept.
+std::string in_one_piece(const std::string& text, const std::string& name) {
+  std::string out;
+  out.reserve(text.size());
+  size_t copied = 0;
   for (size_t at = 0; (at = text.find('<', at)) != std::string::npos;) {
-    const auto rest = std::string_view(text).substr(at);
-    const bool instruction = rest.starts_with("<?");
-    const std::string_view end = instruction                     ? "?>"
-                                 : rest.starts_with("<!--")      ? "-->"
-                                 : rest.starts_with("<![CDATA[") ? "]]>"
-                                                                 : "<";
-    const size_t from = at;
-    at = text.find(end, at);
-    if (at == std::string::npos) return;
-    at += end.size();
-    const bool declaration = rest.starts_with("<?xml") && rest.find_first_of(" \t\r\n") == 5;
-    if (instruction && !declaration) blank(text, from, at);
+    const size_t end = past_special(text, at);
+    const auto special = std::string_view(text).substr(at, end - at);
+    if (end == at || declares_xml(special)) {
+      at = std::max(at + 1, std::min(end, text.size()));
+      continue;
+    }
+    if (end == std::string::npos) {
+      const char* what = special.starts_with("<?")     ? "processing instruction"
+                         : special.starts_with("<!--") ? "comment"
+                                                       : "CDATA section";
+      throw Error(name, fmt::format("line {}: not well-formed XML: a {} that does not end",
+                                    line_at(text, at), what));
+    }
+    out.append(text, copied, at - copied);
+    copied = at = end;
+    if (!special.starts_with("<![")) {
+      std::ranges::copy_if(special, std::back_inserter(out),
+                           [](char c) { return c == '\n' || c == '\r'; });
+      continue;
+    }
+    const auto content = special.substr(9, special.size() - 12);
+    out.append(content.find_first_of("<&") == std::string_view::npos ? content : special);
   }
+  return out.append(text, copied);
 }
 
 }  // namespace
@@ -161,8 +169,7 @@ std::string utf8_text(Bytes bytes, const std::string& name, Notices& found) {
     throw Error(name, fmt::format("line {}: a zero byte, which no XML has", line_at(text, nul)));
   }
   blank_doctype(text, name);
-  blank_instructions(text);
-  return text;
+  return in_one_piece(text, name);
 }
 
 }  // namespace etude::midi::musicxml

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <numeric>
+#include <utility>
 
 #include "midi/error.h"
 #include "midi/musicxml.h"
@@ -44,9 +45,8 @@ class MarkupCounter {
     const std::string_view rest = text_.substr(open);
     if (rest.starts_with("</")) return past(">", open);
     node(open);
-    if (rest.starts_with("<!--")) return past("-->", open + 4);
-    if (rest.starts_with("<![CDATA[")) return past("]]>", open);
-    if (rest.starts_with("<?")) return past("?>", open);
+    if (const size_t end = past_special(text_, open); end != open)
+      return std::min(end, text_.size());
     if (rest.starts_with("<!")) return past(">", open);
     size_t attributes = 0;
     for (size_t at = open; at < text_.size(); ++at) {
@@ -121,6 +121,17 @@ std::unique_ptr<tinyxml2::XMLDocument> parse_xml(const std::string& text, const 
   }
   if (!document->RootElement()) fail(name, 1, "no XML element in the file");
   return document;
+}
+
+size_t past_special(std::string_view text, size_t open) {
+  constexpr std::pair<std::string_view, std::string_view> kMarks[] = {
+      {"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<?", "?>"}};
+  for (const auto& [begin, end] : kMarks) {
+    if (!text.substr(open).starts_with(begin)) continue;
+    const size_t at = text.find(end, open + begin.size());
+    return at == std::string_view::npos ? at : at + end.size();
+  }
+  return open;
 }
 
 int line_at(std::string_view text, size_t at) {

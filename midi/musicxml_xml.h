@@ -17,6 +17,10 @@ using Element = tinyxml2::XMLElement;
 
 inline constexpr size_t kMaxAttributes = 100;  // of one element
 
+// Past the comment, CDATA section or processing instruction that begins at `open`: npos where it
+// does not end, `open` where none begins.
+size_t past_special(std::string_view text, size_t open);
+
 // The line of a byte, counted from 1.
 int line_at(std::string_view text, size_t at);
 

@@ -208,7 +208,7 @@ class Quantiser {
       GridPart part;
       part.program = sources[0]->program;
       part.channel = sources[0]->channel;
-      part.name = name_of(*sources[0]);
+      part.name = part_name(*sources[0]);
       std::set<int> tracks;
       for (const Instrument* source : sources) tracks.insert(source->track);
       const bool by_track = tracks_are_hands() && tracks.size() == 2 && part.channel != 9;
@@ -402,7 +402,7 @@ class Quantiser {
     }
   }
 
-  std::string name_of(const Instrument& source) const {
+  std::string part_name(const Instrument& source) const {
     const std::string name = name_of_track(score_, static_cast<size_t>(source.track));
     return name.empty() ? instrument_family(source.program, source.channel) : name;
   }

@@ -1,5 +1,7 @@
 #include "midi/score_file.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -54,7 +56,7 @@ std::vector<uint8_t> compressed(const std::string& music) {
 
 ScoreKind kind_to_write(const std::filesystem::path& path) {
   if (const auto kind = kind_of(path)) return *kind;
-  throw Error(path.string(), "its name ends with none of .mid, .midi, .musicxml, .xml, .mxl");
+  throw Error(path.string(), fmt::format("its name ends with none of {}", kScoreExtensions));
 }
 
 }  // namespace

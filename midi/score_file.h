@@ -24,7 +24,8 @@ Score parse_score(std::span<const uint8_t> bytes, const std::string& name,
 
 enum class ScoreKind { midi, musicxml, compressed_musicxml };
 
-// By the name's extension, in letters of either case: .mid and .midi, .musicxml and .xml, .mxl.
+// By the name's extension, in letters of either case.
+inline constexpr const char* kScoreExtensions = ".mid, .midi, .musicxml, .xml, .mxl";
 std::optional<ScoreKind> kind_of(const std::filesystem::path& path);
 
 // Atomically (files.h), as the name says; an Error where it says nothing. MIDI is written event by

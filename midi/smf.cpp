@@ -122,6 +122,7 @@ class Parser {
   // One chunk from at_ on; false when what is there is no chunk.
   bool chunk() {
     if (!chunk_may_begin(at_)) return false;
+    if (has_id(bytes_, at_, "MThd")) return false;  // another file behind this one
     const size_t start = at_, begin = at_ + 8;
     const size_t declared = big_endian(bytes_, start + 4, 4);
     if (has_id(bytes_, start, "MTrk")) {

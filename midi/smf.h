@@ -32,7 +32,7 @@ inline constexpr size_t kMaxEvents = size_t{4} << 20;
 inline constexpr size_t kMaxTracks = 65535;  // what a header can declare
 inline constexpr size_t kMaxFindings = 100;  // more are not told
 
-// Throws Error naming file, byte offset and reason.
+// Throws Error naming file, byte offset and reason, DamageError where recovering would go on.
 Score parse_smf(std::span<const uint8_t> bytes, const std::string& name,
                 Reading reading = Reading::tolerant);
 

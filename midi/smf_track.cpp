@@ -38,7 +38,8 @@ void Findings::tolerate(Deviation kind, size_t offset, const std::string& what) 
 }
 
 void Findings::damage(size_t offset, const std::string& what) {
-  if (reading_ != Reading::recover) throw Error::at(score_.name, offset, what);
+  if (reading_ != Reading::recover)
+    throw DamageError(score_.name, fmt::format("byte {}: {}", offset, what));
   tell(Deviation::damage, offset, "damage: " + what);
 }
 

@@ -36,6 +36,11 @@ bool is_utf8(std::span<const uint8_t> text) {
   return true;
 }
 
+bool is_left_out(uint32_t code) {
+  return code == 0xFFFE || code == 0xFFFF || (code >= 0x7F && code < 0xA0) ||
+         (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+}
+
 }  // namespace
 
 void append_utf8(std::string& out, uint32_t code) {
@@ -75,7 +80,7 @@ std::string to_utf8(std::span<const uint8_t> bytes) {
       space = space || next.code == ' ' || (next.code >= '\t' && next.code <= '\r');
       continue;
     }
-    if (next.code == 0xFFFE || next.code == 0xFFFF) continue;
+    if (is_left_out(next.code)) continue;
     if (space && !out.empty()) out += ' ';
     space = false;
     append_utf8(out, next.code);

@@ -126,6 +126,18 @@ TEST_CASE("many attributes of one element") {
         "none", 32);
 }
 
+TEST_CASE("many instructions, comments and sections, ended and not") {
+  for (const char* piece :
+       {"<?xml?>", "<?xml a", "<?a?>", "<?xml a?>", "<!---->", "<![CDATA[]]>", "<!-->-->"}) {
+    INFO(piece);
+    std::string text;
+    while (text.size() < 4'000'000) text += piece;
+    const Cost cost = cost_of([&] { midi::parse_musicxml(Bytes(text.begin(), text.end()), "x"); });
+    CHECK(cost.error != "none");
+    CHECK_FALSE(contains(cost.error, "signal"));
+  }
+}
+
 TEST_CASE("many jumps among many measures") {
   const auto piece = [](const std::string& first, const std::string& each,
                         const std::string& last) {

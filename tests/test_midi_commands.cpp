@@ -100,7 +100,7 @@ TEST_CASE("info: how a piece begins, and each track that has notes") {
   score.notes({{0, 100, 30, 80, 2, 3}, {100, 200, 35, 80, 2, 3}, {200, 240, 31, 80, 2, 9}});
   const auto file = in_quotes(folder.write("a.mid", write_smf(score.score())));
   const Result result = run(folder, "info " + file);
-  CHECK(result.out.find("begins at 100 quarter notes a minute, 6/8, C minor\n") !=
+  CHECK(result.out.find("begins in 6/8, C minor, 100 quarter notes a minute\n") !=
         std::string::npos);
   CHECK(result.out.find("  track 1: 2 notes, pitches 60 to 72, Piano\n"
                         "  track 2 \"Bass\": 3 notes, pitches 30 to 35, Bass, Drums\n") !=
@@ -110,6 +110,32 @@ TEST_CASE("info: how a piece begins, and each track that has notes") {
         Json({{"quarters_per_minute", 100.0}, {"meter", "6/8"}, {"key", "C minor"}}));
   CHECK(json["tracks_with_notes"].size() == 2);
   CHECK(json["tracks_with_notes"][1]["instruments"] == Json({"Bass", "Drums"}));
+}
+
+TEST_CASE("info: SMPTE time, format 2, long names, no notes") {
+  const TemporaryFolder folder;
+  MadeUpScore first;
+  first.tempo(0, 1'000'000).meter(0, 3, 2).name(std::string(79, 'x') + "\xC3\xA4 and on");
+  first.notes({{0, 100, 60}}).tempo(100, 600'000);
+  Score made = first.score();
+  made.format = 2;
+  made.tracks.push_back(made.tracks[0]);
+  std::erase_if(made.tracks[0].events, [](const Event& e) { return e.is_note_on(); });
+  std::erase_if(made.tracks[1].events, [](const Event& e) {
+    return e.tick == Ticks{} && !e.is_note_on() && !e.is_meta(meta::track_name);
+  });
+  const auto text = [&] {
+    return run(folder, "info " + in_quotes(folder.write("a.mid", write_smf(made)))).out;
+  };
+  CHECK(text().find("begins in 3/4, 60 quarter notes a minute\n") != std::string::npos);
+  CHECK(text().find("track 1 \"" + std::string(79, 'x') + "...\": 1 note,") != std::string::npos);
+  made.division = {.ticks_per_quarter = 0, .frame_code = 25, .ticks_per_frame = 40};
+  CHECK(text().find("begins in 3/4\n") != std::string::npos);
+  made.tracks.pop_back();
+  CHECK(text().find("track 0") == std::string::npos);
+  const Json json = Json::parse(run(folder, "info --json " + in_quotes(folder / "a.mid")).out);
+  CHECK(json["begins"]["quarters_per_minute"].is_null());
+  CHECK(json["tracks_with_notes"] == Json::array());
 }
 
 TEST_CASE("an error that --recover would spare says so") {

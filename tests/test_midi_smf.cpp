@@ -307,6 +307,9 @@ TEST_CASE("what is tolerated is told, and refused where the letter counts") {
   };
   const Bytes one = header(0, 1, 96);
   CHECK(found(one + track(kEnd) + Bytes{0}) == "1 trailing bytes after the last chunk;");
+  // Another file is not more tracks of this one, whatever its faults.
+  CHECK(found(one + track(kEnd) + one + track(Bytes{0, 0x90})) ==
+        "24 trailing bytes after the last chunk;");
   CHECK(found(one + chunk("Junk", {1, 2}) + track(kEnd)) == "unknown chunk 'Junk' skipped;");
   CHECK(found(one + track({0x00, 0xFE, 0x00, 0xF2, 1, 2, 0x00, 0xFF, 0x2F, 0x00})) ==
         "status fe, not legal in a file, skipped;status f2, not legal in a file, skipped;");

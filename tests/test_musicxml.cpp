@@ -611,6 +611,8 @@ TEST_CASE("a DOCTYPE is passed over, with its entities") {
       "<?xml version='1.0'?>\n<!-- <!DOCTYPE no --><!DOCTYPE score-partwise PUBLIC \"a>b\" 'c' [\n"
       "<!ENTITY a \"]>\"> <!-- ']' -->\n<!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>\n]>";
   CHECK(notes(bomb + body) == "60:0-1");
+  CHECK(notes("<!-->\n<!DOCTYPE a [--><?b <!DOCTYPE?><!DOCTYPE a [<!--> ' --> <?c ' ]>?>]>" +
+              body) == "60:0-1");
   CHECK(failure(bomb + "\n<score-partwise>\n<part><measure>\n<note/></measure></part>"
                        "</score-partwise>") ==
         "x.musicxml: line 8: a note without pitch, rest or unpitched");
@@ -625,7 +627,19 @@ TEST_CASE("processing instructions are passed over, wherever they stand") {
   CHECK(notes(body) == "60:0-1");
   CHECK(notes("<?xml version='1.0'?>" + body) == "60:0-1");
   CHECK(contains(failure("<score-partwise>\n<?xml version='1.0'?></score-partwise>"), "line 2: "));
-  CHECK(contains(failure("<score-partwise>\n<?a</score-partwise>"), "line 2: "));
+  CHECK(failure("<score-partwise>\n<?a</score-partwise>") ==
+        "x.musicxml: line 2: not well-formed XML: a processing instruction that does not end");
+  CHECK(contains(failure("<score-partwise><?></score-partwise>"), "instruction that does not end"));
+}
+
+TEST_CASE("a text in pieces is one") {
+  for (const char* twelve : {"1<!-- - -->2", "1<?a?>2", "1<![CDATA[2]]>", "<![CDATA[12]]>",
+                             "<!-->-->12", "<?a <!-- ?>12", "<!-- <![CDATA[ -->12"}) {
+    INFO(twelve);
+    CHECK(notes(score({fmt::format("<note><pitch><step>C</step><octave>4</octave></pitch>"
+                                   "<duration>{}</duration></note>",
+                                   twelve)})) == "60:0-1");
+  }
 }
 
 TEST_CASE("compressed") {
@@ -686,7 +700,9 @@ TEST_CASE("faults name the file, the line and the reason") {
   malformed("<a>\n<b c='d' c='e'/></a>", "an attribute without a quoted value, or there twice");
   malformed("<a>\n<![CDATA[ </a>", "a CDATA section that does not end");
   malformed("<a>\n<!-- </a>", "a comment that does not end");
-  malformed("<a>\n<? </a>", "an XML declaration that does not end, or out of place");
+  malformed("<a>\n<? </a>", "a processing instruction that does not end");
+  malformed("<a>\n<?xml a?></a>", "an XML declaration that does not end, or out of place");
+  malformed("<a/>\n<?xml a", "an XML declaration that does not end, or out of place");
   malformed("<a>\n<! ", "markup that does not end");
   CHECK(in_measure("<note><rest/></note>") == at + "<note> without a duration");
   CHECK(in_measure("<note><rest/><duration>1x</duration></note>") ==

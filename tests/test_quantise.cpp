@@ -349,6 +349,12 @@ TEST_CASE("text is UTF-8, or made so") {
              "c \r") == "a bc");
   CHECK(text("\xEF\xBF\xBE|\xEF\xBF\xBF") == "|");
   CHECK(text("\xC0\xAF") == "\xC3\x80\xC2\xAF");              // overlong: no UTF-8
-  CHECK(text("\xED\xA0\x80") == "\xC3\xAD\xC2\xA0\xC2\x80");  // a surrogate
-  CHECK(text("\xE2\x82") == "\xC3\xA2\xC2\x82");              // cut short
+  CHECK(text("\xED\xA0\xA1") == "\xC3\xAD\xC2\xA0\xC2\xA1");  // a surrogate
+  CHECK(text("\xE2\xA2") == "\xC3\xA2\xC2\xA2");              // cut short
+  // What a terminal could obey.
+  CHECK(text("a\x7F\xC2\x9B"
+             "b\xE2\x80\xAE"
+             "c\xE2\x81\xA6"
+             "d") == "abcd");
+  CHECK(text("Dvo\x9Br\xE1k") == "Dvor\xC3\xA1k");
 }
