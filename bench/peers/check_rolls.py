@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -143,10 +144,15 @@ def main() -> int:
         parser.error("--fs: numbers joined by commas")
     if not options.paths and not options.invented:
         parser.error("nothing to compare")
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in range(options.invented):
-            invent(Path(folder) / f"invented-{seed}.mid", seed)
-        return check(options, rates, files_of(options.paths) + sorted(Path(folder).iterdir()))
+    if options.write and options.invented:
+        parser.error("--write is for files that stay")
+    folder = Path(tempfile.mkdtemp(prefix="invented-"))
+    for seed in range(options.invented):
+        invent(folder / f"{seed}.mid", seed)
+    status = check(options, rates, files_of(options.paths) + sorted(folder.iterdir()))
+    if status == 0:  # else they are to be looked at
+        shutil.rmtree(folder)
+    return status
 
 
 if __name__ == "__main__":

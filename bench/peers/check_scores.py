@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads every MusicXML file of music21's corpus with Etude and with music21, and compares onsets and pitches.
 
-Repeats are played by both, transposing parts sound, tied notes count once. Grace notes have no time of their own in
+Repeats are played by both, transposing parts sound, of tied notes the first counts. Grace notes have no time of their own in
 music21: what is left over on both sides is paired where pitches are the same and onsets at most half a quarter note
 apart. What then remains is listed by file; who is right there is for a person to see: the two differ in how they unfold
 unusual repeats and mend measures and ties that do not add up.
@@ -55,7 +55,7 @@ def pitches(element: Any) -> Iterator[int]:
     if "Harmony" in element.classes or element.duration.isGrace:
         return
     for note in element.notes if isinstance(element, music21.chord.ChordBase) else [element]:
-        if hasattr(note, "pitch"):
+        if hasattr(note, "pitch") and not (note.tie and note.tie.type in ("stop", "continue")):
             yield note.pitch.midi
 
 
@@ -65,7 +65,7 @@ def music21_onsets(path: Path) -> Onsets:
         score = score.expandRepeats()
     onsets = set()
     for part in score.toSoundingPitch().parts:
-        for element in part.flatten().stripTies().notes:
+        for element in part.flatten().notes:
             onset = Fraction(element.offset).limit_denominator(10000)
             onsets.update((onset, pitch) for pitch in pitches(element))
     return onsets
@@ -84,7 +84,11 @@ def theirs(path: Path, seconds: float) -> Onsets | str:
     here, there = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.Process(target=ask_music21, args=(path, there))
     process.start()
-    answer = here.recv() if here.poll(seconds) else f"more than {seconds:g} s"
+    there.close()
+    try:
+        answer = here.recv() if here.poll(seconds) else f"more than {seconds:g} s"
+    except EOFError:
+        answer = "its process died"
     process.kill()
     process.join()
     return answer
