@@ -457,7 +457,10 @@ TEST_CASE("files are written whole or not at all") {
         }).find("cannot be written: No such file") != std::string::npos);
   fs::create_directory(folder / "b.mid");
   CHECK_THROWS_AS(write_score(folder / "b.mid", score), Error);
-  CHECK_THROWS_AS(write_score("/dev/null", score), Error);
+  CHECK_THROWS_AS(write_score("/dev/null/a.mid", score), Error);
+  CHECK(message_of([&] {
+          write_score(folder / "a.wav", score);
+        }).ends_with("a.wav: its name ends with none of .mid, .midi, .musicxml, .xml, .mxl"));
   fs::create_symlink("a.mid", folder / "link.mid");
   write_file_atomically(folder / "link.mid", "through");
   CHECK(fs::is_symlink(folder / "link.mid"));
