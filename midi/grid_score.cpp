@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <bit>
 
+#include "midi/text.h"
+
 namespace etude::midi {
 namespace {
-
-std::span<const uint8_t> bytes_of(const std::string& text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
 
 // A score under construction; events of a track may come in any order.
 class Writer {

@@ -83,30 +83,28 @@ class MarkupCounter {
   size_t nodes_ = 0;
 };
 
+// (Comments and CDATA sections are whole: musicxml_text.cpp.)
 std::string reason_of(tinyxml2::XMLError error) {
+  const std::string malformed = "not well-formed XML";
   switch (error) {
     case tinyxml2::XML_ERROR_EMPTY_DOCUMENT:
       return "the file is empty";
     case tinyxml2::XML_ERROR_MISMATCHED_ELEMENT:
-      return "not well-formed XML: an element without its end tag, or the end tag of another";
+      return malformed + ": an element without its end tag, or the end tag of another";
     case tinyxml2::XML_ERROR_PARSING_ELEMENT:
-      return "not well-formed XML: a tag that does not end, or without a name";
+      return malformed + ": a tag that does not end, or without a name";
     case tinyxml2::XML_ERROR_PARSING_ATTRIBUTE:
-      return "not well-formed XML: an attribute without a quoted value, or there twice";
+      return malformed + ": an attribute without a quoted value, or there twice";
     case tinyxml2::XML_ERROR_PARSING_TEXT:
-      return "not well-formed XML: text outside of all elements, or that does not end";
-    case tinyxml2::XML_ERROR_PARSING_CDATA:
-      return "not well-formed XML: a CDATA section that does not end";
-    case tinyxml2::XML_ERROR_PARSING_COMMENT:
-      return "not well-formed XML: a comment that does not end";
+      return malformed + ": text outside of all elements, or that does not end";
     case tinyxml2::XML_ERROR_PARSING_DECLARATION:
-      return "not well-formed XML: an XML declaration that does not end, or out of place";
+      return malformed + ": an XML declaration that does not end, or out of place";
     case tinyxml2::XML_ERROR_PARSING_UNKNOWN:
-      return "not well-formed XML: markup that does not end";
+      return malformed + ": markup that does not end";
     case tinyxml2::XML_ELEMENT_DEPTH_EXCEEDED:
       return "elements nested too deep";
     default:
-      return "not well-formed XML";
+      return malformed;
   }
 }
 

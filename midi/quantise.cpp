@@ -118,10 +118,6 @@ Score one_after_another(const Score& score) {
   return result;
 }
 
-std::span<const uint8_t> bytes_of(const std::string& text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
 class Quantiser {
  public:
   Quantiser(const Score& score, const GridOptions& options)

@@ -12,6 +12,7 @@
 #include "midi/musicxml.h"
 #include "midi/musicxml_write.h"
 #include "midi/smf_write.h"
+#include "midi/text.h"
 
 namespace etude::midi {
 namespace {
@@ -45,12 +46,9 @@ std::vector<uint8_t> compressed(const std::string& music) {
   </rootfiles>
 </container>
 )";
-  const auto bytes = [](std::string_view text) {
-    return Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
-  };
-  const std::array entries = {NewArchiveEntry{"mimetype", bytes(kType), true},
-                              NewArchiveEntry{"META-INF/container.xml", bytes(kContainer)},
-                              NewArchiveEntry{"score.musicxml", bytes(music)}};
+  const std::array entries = {NewArchiveEntry{"mimetype", bytes_of(kType), true},
+                              NewArchiveEntry{"META-INF/container.xml", bytes_of(kContainer)},
+                              NewArchiveEntry{"score.musicxml", bytes_of(music)}};
   return write_archive(entries);
 }
 

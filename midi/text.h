@@ -5,8 +5,13 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace etude::midi {
+
+inline std::span<const uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
 
 // A character of Unicode, encoded (RFC 3629).
 void append_utf8(std::string& out, uint32_t code);

@@ -2,6 +2,7 @@
 // this test's own (notation_reader.h) and by the library's.
 
 #include <doctest/doctest.h>
+#include <tinyxml2.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -29,9 +30,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-ReadNotation read_back(const GridScore& music) {
-  return NotationReader(write_musicxml(music)).read();
-}
+ReadNotation read_back(const GridScore& music) { return read_notation(write_musicxml(music)); }
 
 ReadNotation notation(MadeUpScore& made, const GridOptions& options = {}) {
   return read_back(quantise(made.score(), options));
@@ -272,7 +271,7 @@ TEST_CASE("several instruments, drums among them") {
       {{0, 1, 36, 80, 2, 9}, {0, 1, 42, 80, 2, 9}, {1, 2, 42, 80, 2, 9}, {1, 3, 99, 80, 2, 9}});
   const GridScore music = quantise(made.score());
   const std::string text = write_musicxml(music);
-  CHECK(NotationReader(text).read().notes == expected(music));
+  CHECK(read_notation(text).notes == expected(music));
   CHECK(text.find("<midi-unpitched>37<") != std::string::npos);
   CHECK(text.find("<sign>percussion<") != std::string::npos);
   check_round_trip(music);
